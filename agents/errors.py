@@ -1,0 +1,68 @@
+"""The errors that cross a room's wall.
+
+GatewayError
+  ConfigError       the operator's file, environment or call of our API is wrong
+    NotSupportedError   asked for something that this model, channel or version cannot do
+  ProviderError     the model's side failed
+  ChannelError      the line broke in a way that is not hanging up
+  ToolError         raised by a tool, for the model to read
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class GatewayError(Exception):
+    """Every error that this project raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in an operator's file: where, what was found, what would be right.
+
+    `line` counts from 1; None when the file as a whole is meant. `field` is a dotted path, empty for the whole file.
+    """
+
+    file: Path
+    line: int | None
+    field: str
+    found: str
+    right: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        field = f" {self.field}:" if self.field else ""
+        return f"{place}:{field} found {self.found}; {self.right}"
+
+
+class ConfigError(GatewayError):
+    """The operator's file or environment, or a caller's use of our API, is wrong. `problems` has every place."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class NotSupportedError(ConfigError):
+    """Something real was asked for that this model, channel or version cannot do: refused, never ignored."""
+
+
+class ProviderError(GatewayError):
+    """The model's side failed.
+
+    `code` is the provider's own code, or ours for what happens before the provider speaks: `auth`, `network`,
+    `timeout`, `closed`. `retryable` says whether the same request may succeed later, unchanged.
+    """
+
+    def __init__(self, message: str, *, code: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+class ChannelError(GatewayError):
+    """The line broke in a way that is not hanging up, or said something that no healthy line says."""
+
+
+class ToolError(GatewayError):
+    """Raised by a tool to tell the model, in the message, what went wrong."""

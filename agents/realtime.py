@@ -1,0 +1,342 @@
+"""The contract between an agent's session, a provider's model and the line a caller is on.
+
+Names follow the seeds people know (kernl's realtime protocol, openai-agents' session options), in snake_case.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
+
+from agents.errors import ConfigError
+from agents.events import ChannelEvent, ClientEvent, EndReason, Heard, ServerEvent
+
+SPEC: Final = "1.0"
+"""The version of this contract, as in the seeds."""
+
+
+class Unset(Enum):
+    """The mark of an option nobody set, where None already means "off"."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+# ---- credentials ----
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredential:
+    """A short-lived secret to connect with in place of the API key. `expires_at` is timezone-aware."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+    kind: Literal["token"] = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlCredential:
+    """A short-lived, already authorised address to connect to."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
+    kind: Literal["url"] = "url"
+
+
+ClientCredential = TokenCredential | UrlCredential
+
+
+def refuse_expired(credential: ClientCredential, now: datetime | None = None) -> None:
+    """Raises ConfigError when the credential's time is over."""
+    if credential.expires_at <= (now or datetime.now(UTC)):
+        raise ConfigError(f"the {credential.kind} credential expired at {credential.expires_at.isoformat()}")
+
+
+ApiKey = str | Callable[[], str | Awaitable[str]]
+"""A key, or a sync or async function that is asked for it at each connect."""
+
+
+# ---- what a session is configured with ----
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSchema:
+    """A tool as a model is told of it. `parameters` is a JSON schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    voice_id: str | None = None
+    speed: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFormat:
+    mime_type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
+    sample_rate: int = 24_000
+
+
+PCM: Final = AudioFormat()
+"""PCM16 mono little-endian 24 kHz: the one audio format inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDetection:
+    """Who decides that the caller's turn begins and ends. Unset fields leave the provider's default.
+
+    `manual` means nobody but `session.commit()`. Times are milliseconds; `threshold` is 0..1.
+    """
+
+    mode: Literal["server_vad", "semantic_vad", "manual"] = "server_vad"
+    threshold: float | None = None
+    silence_duration_ms: int | None = None
+    prefix_padding_ms: int | None = None
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    idle_timeout_ms: int | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcription:
+    """How the caller's speech is written down."""
+
+    model: str | None = None
+    language: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """Everything a model is told before the first word. UNSET leaves the provider's default, None turns off."""
+
+    instructions: str | None = None
+    tools: tuple[ToolSchema, ...] = ()
+    tool_choice: Literal["auto", "none", "required"] | None = None
+    modalities: tuple[Literal["audio", "text"], ...] = ("audio",)
+    voice: Voice = Voice()
+    input_format: AudioFormat = PCM
+    output_format: AudioFormat = PCM
+    turn_detection: TurnDetection | Unset | None = UNSET
+    transcription: Transcription | Unset | None = UNSET
+    noise_reduction: Literal["near_field", "far_field"] | Unset | None = UNSET
+    max_output_tokens: int | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Facts of this call for templates that the model's side fills in (the embedded script's answers)."""
+    provider_options: Mapping[str, Any] = field(default_factory=dict)
+    """Merged, key by key and deep, into the provider's own session object."""
+
+
+# ---- options of connecting ----
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumeConfig:
+    handle: str
+
+
+WebSocketFactory = Callable[[str, Mapping[str, str]], Awaitable[Any]]
+"""Opens a socket to a URL with headers: gives an object with `send`, `recv` and `close` like websockets' client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeConnectOptions:
+    """`abort` is honoured until the connection is open. Options a provider cannot honour raise NotSupportedError."""
+
+    session_config: SessionConfig | None = None
+    resume: SessionResumeConfig | None = None
+    abort: asyncio.Event | None = None
+    provider_options: Mapping[str, Any] = field(default_factory=dict)
+    """Query parameters of the provider's connection address, beside its own."""
+    credential: ClientCredential | None = None
+    api_key: ApiKey | None = field(default=None, repr=False)
+    websocket: WebSocketFactory | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeAuthenticateOptions:
+    """`ttl_s`: how long the credential shall live, where the provider lets us choose."""
+
+    ttl_s: int | None = None
+    agent_id: str | None = None
+    api_key: ApiKey | None = field(default=None, repr=False)
+
+
+# ---- the model's side ----
+
+
+class RealtimeConnection(Protocol):
+    """One live conversation with a model: opened by `connect()`, run inside `async with`, over when iteration ends.
+
+    Iterating gives what the model says, in order. It ends when the model's side closes in good order; it
+    raises ProviderError when that side fails. `send` returns once the event is on its way (it waits for a slow peer);
+    it raises ProviderError on a connection that is over. `close()` works in any state, any number of times, and ends
+    the iteration.
+    """
+
+    @property
+    def session_id(self) -> str | None:
+        """The provider's name for the session; None until its `SessionCreated` was iterated over."""
+
+    async def send(self, event: ClientEvent) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[ServerEvent]: ...
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None: ...
+
+
+class RealtimeModel(Protocol):
+    """A provider's model. Reusable: every `connect()` makes a new connection.
+
+    A model that needs warming up is an async context manager as well; the service enters it at start.
+    """
+
+    @property
+    def spec(self) -> str: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def model_id(self) -> str: ...
+
+    async def connect(self, options: RealtimeConnectOptions | None = None) -> RealtimeConnection:
+        """Opens a connection, and sends `session_config` as its first message when there is one.
+
+        Raises ConfigError (before any socket) for what the operator can mend, ProviderError for what the other side
+        did.
+        """
+
+    async def authenticate(self, options: RealtimeAuthenticateOptions | None = None) -> ClientCredential:
+        """Asks the provider for an ephemeral credential, for a browser to connect with."""
+
+
+class RealtimeTransport(Protocol):
+    """A way to a model's connection other than `model.connect()`: for prepared and for wrapped connections."""
+
+    @property
+    def handles_audio(self) -> bool:
+        """True when audio flows beside the session (WebRTC): then the session takes no channel."""
+
+    async def connect(self, model: RealtimeModel, options: RealtimeConnectOptions) -> RealtimeConnection: ...
+
+
+# ---- the line's side ----
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenItem:
+    """The name of one piece of the agent's speech: which response, which item of it, which content part."""
+
+    response_id: str
+    item_id: str
+    content_index: int = 0
+
+
+@runtime_checkable
+class RealtimeChannel(Protocol):
+    """The line a caller is on. Iterating gives what comes from it and ends when the far side hangs up.
+
+    Iteration raises ChannelError when the line breaks. Every method may be called after the end, without effect.
+    """
+
+    def __aiter__(self) -> AsyncIterator[ChannelEvent]: ...
+
+    async def send_audio(self, pcm: bytes, item: SpokenItem) -> None:
+        """Plays audio after all that was sent before. Pieces of any length; half a sample is kept for the next."""
+
+    async def end_audio(self, item: SpokenItem) -> None:
+        """Says that no more of this item comes: what filters and frames still hold is flushed."""
+
+    async def interrupt(self) -> tuple[Heard, ...]:
+        """Silences the line at once and drops what is unplayed.
+
+        Returns each item not heard to its end, oldest first: the first at its position, later ones at 0. Empty, and
+        nothing is sent to the line, when nothing was playing.
+        """
+
+    @property
+    def is_playing(self) -> bool:
+        """True while the caller has not heard all that was sent."""
+
+    async def wait_played(self, timeout_s: float) -> bool:
+        """Waits until all that was sent has been heard, dropped or the line is over; False when the time ran out."""
+
+    async def close(self) -> None: ...
+
+
+# ---- the session's options ----
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeSessionOptions:
+    """The options of both seeds. Each has an effect, or is refused; none is accepted and ignored.
+
+    model               overrides the agent's model for this session
+    channel             the line; not together with a transport that handles audio
+    transport           "websocket" (the default: `model.connect()`), or an object
+    context             any object; reaches instructions and tools
+    credential          before `connect_options.credential`, before `api_key`, before the model's own key
+    config              fields here win over what the agent says (instructions and tools stay the agent's)
+    """
+
+    model: RealtimeModel | None = None
+    channel: RealtimeChannel | None = None
+    transport: RealtimeTransport | Literal["websocket", "webrtc"] = "websocket"
+    context: object = None
+    credential: ClientCredential | None = None
+    connect_options: RealtimeConnectOptions | None = None
+    api_key: ApiKey | None = field(default=None, repr=False)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    group_id: str | None = None
+    history_store_audio: bool = False
+    output_guardrails: Sequence[object] = ()
+    output_guardrail_settings: object | None = None
+    trace_metadata: Mapping[str, Any] | None = None
+    tracing_disabled: bool = False
+    workflow_name: str | None = None
+
+
+__all__ = [
+    "PCM",
+    "SPEC",
+    "UNSET",
+    "ApiKey",
+    "AudioFormat",
+    "ClientCredential",
+    "EndReason",
+    "RealtimeAuthenticateOptions",
+    "RealtimeChannel",
+    "RealtimeConnectOptions",
+    "RealtimeConnection",
+    "RealtimeModel",
+    "RealtimeSessionOptions",
+    "RealtimeTransport",
+    "SessionConfig",
+    "SessionResumeConfig",
+    "SpokenItem",
+    "TokenCredential",
+    "ToolSchema",
+    "Transcription",
+    "TurnDetection",
+    "Unset",
+    "UrlCredential",
+    "Voice",
+    "WebSocketFactory",
+    "refuse_expired",
+]

@@ -1,0 +1,198 @@
+"""What an operator may write in an agent's YAML: one strict schema, the source of its documentation.
+
+Every field has a description; `voice-gateway schema` prints the JSON schema, `config/README.md` explains each field,
+and a test keeps the three equal.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from agents.templates import undeclared
+
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+"""Something to say aloud, at most a minute or so of speech."""
+
+CALL_VARIABLES = frozenset({"agent", "caller", "called", "call_id"})
+"""Variables that every call provides to templates, beside the YAML's own `variables`."""
+
+
+class Spec(BaseModel):
+    """Strict: unknown fields and wrong types are errors, never guesses. Validate files as JSON, where a list may be a tuple."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TurnDetectionSpec(Spec):
+    """Who decides that the caller's turn begins and ends."""
+
+    mode: Literal["server_vad", "semantic_vad", "manual"] = Field(
+        "server_vad",
+        description="server_vad: by silence. semantic_vad: by what was said (OpenAI). manual: only by commit().",
+    )
+    threshold: float | None = Field(None, ge=0, le=1, description="How sure voice detection must be, 0 to 1.")
+    silence_duration_ms: int | None = Field(
+        None, ge=100, le=5000, description="Silence that ends the caller's turn, in milliseconds."
+    )
+    prefix_padding_ms: int | None = Field(
+        None, ge=0, le=2000, description="Audio kept from before speech was noticed, in milliseconds."
+    )
+    eagerness: Literal["low", "medium", "high", "auto"] | None = Field(
+        None, description="semantic_vad: how soon to take the turn."
+    )
+    idle_timeout_ms: int | None = Field(
+        None, ge=5000, le=30000, description="server_vad: the model speaks up after this silence, in milliseconds."
+    )
+    interrupt_response: bool | None = Field(None, description="Whether the caller's voice interrupts the agent.")
+
+
+class TranscriptionSpec(Spec):
+    """How the caller's words are written down by the provider."""
+
+    model: str | None = Field(None, description="The provider's transcription model.")
+    language: str | None = Field(None, description="Language code of the callers, such as en.")
+    prompt: str | None = Field(None, description="Words and names to expect.")
+
+
+class IntentSpec(Spec):
+    """One thing a caller may want, and the answer to it."""
+
+    name: str = Field(min_length=1, description="A short name, for logs.")
+    examples: tuple[Sentence, ...] = Field(min_length=1, description="How callers say it.")
+    answer: Sentence | tuple[Sentence, ...] = Field(
+        description="What to say; of several, one after the other in turn. {{ variables }} are filled in."
+    )
+    action: Literal["hang_up"] | None = Field(None, description="What to do when the answer has been heard.")
+
+
+class NoMatchSpec(Spec):
+    """What to do when nothing that the caller said is understood."""
+
+    answer: Sentence = Field(description="What to say.")
+    action: Literal["hang_up"] | None = Field(None, description="What to do when the answer has been heard.")
+
+
+class ScriptSpec(Spec):
+    """The embedded agent's script: intents matched by their examples."""
+
+    intents: tuple[IntentSpec, ...] = Field(min_length=1, description="What callers may want.")
+    no_match: tuple[NoMatchSpec, ...] = Field(
+        (
+            NoMatchSpec(answer="Sorry, I did not catch that. Could you say it another way?", action=None),
+            NoMatchSpec(answer="I am sorry, I still do not understand. Please try asking something else.", action=None),
+        ),
+        min_length=1,
+        description="The first time nothing matches, the second time in a row, and so on; the last one repeats.",
+    )
+    threshold: int = Field(
+        70, ge=1, le=100, description="How alike caller and example must be, 1 to 100, for an intent to match."
+    )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [intent.name for intent in self.intents]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"intent names must be unique; twice: {', '.join(twice)}")
+        return self
+
+
+class BrainSpec(Spec):
+    """An OpenAI-compatible chat endpoint that thinks for the embedded agent."""
+
+    url: str = Field(
+        pattern=r"^https?://", description="Base address, such as http://127.0.0.1:11434/v1 (…/chat/completions)."
+    )
+    model: str = Field(min_length=1, description="The model's name at that endpoint.")
+    api_key_env: str | None = Field(
+        None, pattern=r"^[A-Z][A-Z0-9_]*$", description="The environment variable that holds the endpoint's key."
+    )
+    temperature: float | None = Field(None, ge=0, le=2, description="As the endpoint understands it.")
+    max_tokens: int = Field(400, ge=1, le=4096, description="Longest answer, in tokens.")
+
+
+class AgentSpec(Spec):
+    """One agent: a file in `config/agents/`, named after the file."""
+
+    model: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]*/\S+$",
+        description="provider/model: local/script, local/chat, openai/gpt-realtime-2.1, scripted/<file of events>.",
+    )
+    instructions: str = Field("", description="Who the agent is and how it behaves. {{ variables }} are filled in.")
+    greeting: Sentence | None = Field(
+        None, description="What the agent says first, word for word. Without it the agent waits for the caller."
+    )
+    voice: str | None = Field(None, description="The provider's name of a voice.")
+    speed: float | None = Field(None, ge=0.25, le=1.5, description="Speed of speech, 1 is normal.")
+    turn_detection: TurnDetectionSpec = Field(
+        TurnDetectionSpec(), description="Who decides when the caller's turn is over."
+    )
+    transcription: TranscriptionSpec | None = Field(
+        TranscriptionSpec(),
+        description="How the caller's words are written down; null turns transcripts off.",
+    )
+    noise_reduction: Literal["near_field", "far_field"] | None = Field(
+        None, description="The provider's noise reduction, for a handset or for a room."
+    )
+    tools: tuple[str, ...] = Field(
+        (), description="hang_up, or the dotted name of a Python function such as mypackage.crm.lookup."
+    )
+    tool_timeout_s: float = Field(15, gt=0, le=300, description="Longest a tool may take, in seconds.")
+    max_output_tokens: int | None = Field(None, ge=1, le=4096, description="Longest answer, in tokens.")
+    max_duration_s: int = Field(3600, ge=1, le=14400, description="Longest call, in seconds.")
+    base_url: str | None = Field(
+        None, pattern=r"^(https?|wss?)://", description="Where the provider's API is, instead of its own address."
+    )
+    variables: dict[str, str] = Field(default_factory=dict, description="Facts to use as {{ name }} in texts.")
+    script: ScriptSpec | None = Field(None, description="For model local/script: intents and answers.")
+    brain: BrainSpec | None = Field(None, description="For model local/chat: the chat endpoint.")
+    provider_options: dict[str, Any] = Field(
+        default_factory=dict, description="Merged into the provider's own session object, for what has no field here."
+    )
+
+    @field_validator("variables")
+    @classmethod
+    def _variables_can_be_named(cls, variables: dict[str, str]) -> dict[str, str]:
+        for name in variables:
+            if not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+                raise ValueError(f"variable names are lower-case words joined by _; {name!r} is not")
+            if name in CALL_VARIABLES:
+                raise ValueError(f"{name} is a variable that every call sets itself; choose another name")
+        return variables
+
+    @field_validator("tools")
+    @classmethod
+    def _tools_are_named_once(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in tools if tools.count(name) > 1})
+        if twice:
+            raise ValueError(f"each tool may be named once; twice: {', '.join(twice)}")
+        return tools
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition("/")[0]
+
+    @property
+    def model_id(self) -> str:
+        return self.model.partition("/")[2]
+
+    def templates(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Every text that may hold {{ variables }}, with the path to its field."""
+        found: list[tuple[tuple[str | int, ...], str]] = [(("instructions",), self.instructions)]
+        if self.greeting:
+            found.append((("greeting",), self.greeting))
+        if self.script:
+            for i, intent in enumerate(self.script.intents):
+                path: tuple[str | int, ...] = ("script", "intents", i, "answer")
+                if isinstance(intent.answer, str):
+                    found.append((path, intent.answer))
+                else:
+                    found += [((*path, j), answer) for j, answer in enumerate(intent.answer)]
+            found += [(("script", "no_match", i, "answer"), n.answer) for i, n in enumerate(self.script.no_match)]
+        return found
+
+    def unknown_variables(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Each {{ name }} that neither this file nor a call provides, with the path to its field."""
+        known = CALL_VARIABLES | self.variables.keys()
+        return [(path, name) for path, text in self.templates() for name in sorted(undeclared(text) - known)]
