@@ -19,7 +19,7 @@ CALL_VARIABLES = frozenset({"agent", "caller", "called", "call_id"})
 
 
 class Spec(BaseModel):
-    """Strict: unknown fields and wrong types are errors, never guesses. Validate files as JSON, where a list may be a tuple."""
+    """Strict: unknown fields and wrong types are errors. Validate files as JSON, where a list may be a tuple."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
