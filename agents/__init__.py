@@ -1,0 +1,61 @@
+"""The conversation: what an agent is, the session it talks in, the models it talks with. No HTTP, no telephone."""
+
+from agents.agent import CallContext, RealtimeAgent
+from agents.errors import (
+    ChannelError,
+    ConfigError,
+    GatewayError,
+    NotSupportedError,
+    Problem,
+    ProviderError,
+    ToolError,
+)
+from agents.realtime import (
+    RealtimeAuthenticateOptions,
+    RealtimeChannel,
+    RealtimeConnection,
+    RealtimeConnectOptions,
+    RealtimeModel,
+    RealtimeSessionOptions,
+    RealtimeTransport,
+    SessionConfig,
+    SessionResumeConfig,
+    TokenCredential,
+    Transcription,
+    TurnDetection,
+    UrlCredential,
+    Voice,
+)
+from agents.session import RealtimeSession
+from agents.tools import FunctionTool, ToolContext, hang_up, tool
+
+__all__ = [
+    "CallContext",
+    "ChannelError",
+    "ConfigError",
+    "FunctionTool",
+    "GatewayError",
+    "NotSupportedError",
+    "Problem",
+    "ProviderError",
+    "RealtimeAgent",
+    "RealtimeAuthenticateOptions",
+    "RealtimeChannel",
+    "RealtimeConnectOptions",
+    "RealtimeConnection",
+    "RealtimeModel",
+    "RealtimeSession",
+    "RealtimeSessionOptions",
+    "RealtimeTransport",
+    "SessionConfig",
+    "SessionResumeConfig",
+    "TokenCredential",
+    "ToolContext",
+    "ToolError",
+    "Transcription",
+    "TurnDetection",
+    "UrlCredential",
+    "Voice",
+    "hang_up",
+    "tool",
+]

@@ -1,12 +1,12 @@
 """What is said inside a call: frozen facts and requests, in four unions.
 
-    ChannelEvent    what a channel yields: the caller's audio, keys pressed
+    ChannelEvent    what a channel yields: the line is there, the caller's audio, keys pressed
     ClientEvent     what a model accepts
     ServerEvent     what a model says
     SessionEvent    what a session tells its observers
 
 Code matches on classes. `kind` is the dotted name for logs, `on()` and JSON. `pcm` is PCM16 mono little-endian 24 kHz.
-A positive `..._ms` counts milliseconds of audio, never of the wall clock.
+`..._ms` counts milliseconds of audio, never of the wall clock.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,13 @@ EndReason = Literal["caller", "agent", "provider", "line", "time-limit", "closed
 
 
 # ---- what a channel yields ----
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStarted:
+    """The far side is there: audio sent from now on is heard. Comes once, first."""
+
+    kind: ClassVar[str] = "channel.started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class ChannelDigit:
     digit: str
 
 
-ChannelEvent = ChannelAudio | ChannelCommit | ChannelInterrupt | ChannelDigit
+ChannelEvent = ChannelStarted | ChannelAudio | ChannelCommit | ChannelInterrupt | ChannelDigit
 
 
 # ---- what a model accepts ----

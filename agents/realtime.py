@@ -252,7 +252,8 @@ class SpokenItem:
 class RealtimeChannel(Protocol):
     """The line a caller is on. Iterating gives what comes from it and ends when the far side hangs up.
 
-    Iteration raises ChannelError when the line breaks. Every method may be called after the end, without effect.
+    The first event is `ChannelStarted`; audio sent before it waits. Iteration raises ChannelError when the line breaks
+    or nobody comes. Every method may be called after the end, without effect.
     """
 
     def __aiter__(self) -> AsyncIterator[ChannelEvent]: ...

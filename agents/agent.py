@@ -1,0 +1,77 @@
+"""What an agent is: a definition without state, from which any number of sessions run."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from agents.errors import ConfigError
+from agents.realtime import RealtimeModel, SessionConfig
+from agents.templates import render
+from agents.tools import FunctionTool
+
+MAX_DURATION_S: Final = 3600.0
+"""Default for the longest call: an hour, as long as OpenAI keeps one session."""
+
+Instructions = str | Callable[[object], str | Awaitable[str]]
+"""A text with {{ variables }}, or a sync or async function of the session's context that gives the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What is known of a telephone call before its first word: the context of sessions that the gateway makes."""
+
+    call_id: str
+    caller: str
+    called: str
+    agent: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that every call provides to templates."""
+        return {"agent": self.agent, "caller": self.caller, "called": self.called, "call_id": self.call_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeAgent:
+    """Who speaks: a model, what it is told, what it may call.
+
+    `greeting` is spoken first, word for word. `config` holds voice, turn detection and the like; its instructions,
+    tools and variables are filled in for each session. `max_duration_s` ends a call that goes on for too long.
+    """
+
+    name: str
+    model: RealtimeModel
+    instructions: Instructions = ""
+    greeting: str | None = None
+    tools: tuple[FunctionTool, ...] = ()
+    config: SessionConfig = field(default_factory=SessionConfig)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    max_duration_s: float = MAX_DURATION_S
+
+    def __post_init__(self) -> None:
+        names = [tool.name for tool in self.tools]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigError(f"agent {self.name}: two tools of one name: {', '.join(twice)}")
+
+    async def session_config(self, context: object) -> SessionConfig:
+        """The configuration of one session: instructions asked for once, templates filled in, tools listed."""
+        instructions = self.instructions if isinstance(self.instructions, str) else self.instructions(context)
+        text = await instructions if inspect.isawaitable(instructions) else instructions
+        variables = self.variables_for(context)
+        return replace(
+            self.config,
+            instructions=render(text, variables) or None,
+            tools=tuple(tool.schema for tool in self.tools),
+            variables=variables,
+        )
+
+    def greeting_for(self, context: object) -> str | None:
+        return render(self.greeting, self.variables_for(context)) if self.greeting else None
+
+    def variables_for(self, context: object) -> dict[str, str]:
+        """The agent's own variables and, over them, those of a context that has a `variables` mapping."""
+        given = getattr(context, "variables", None)
+        return {**self.variables, **(given if isinstance(given, Mapping) else {})}

@@ -1,0 +1,46 @@
+"""Makes an agent that can talk of an agent's file."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from agents.agent import RealtimeAgent
+from agents.loader import find_tool
+from agents.providers import provider
+from agents.realtime import SessionConfig, Transcription, TurnDetection, Voice
+from agents.schema import AgentSpec
+from agents.tools import BUILT_IN, FunctionTool
+
+
+def make_agent(name: str, spec: AgentSpec, folder: Path, environment: Mapping[str, str]) -> RealtimeAgent:
+    """The agent of a checked spec. `folder` is where its relative paths start; keys come from `environment`.
+
+    Raises ConfigError for what the check would have found.
+    """
+    return RealtimeAgent(
+        name=name,
+        model=provider(spec.provider).open_model(spec, folder, environment),
+        instructions=spec.instructions,
+        greeting=spec.greeting,
+        tools=tuple(_tool(tool, spec.tool_timeout_s) for tool in spec.tools),
+        config=session_config(spec),
+        variables=spec.variables,
+        max_duration_s=spec.max_duration_s,
+    )
+
+
+def session_config(spec: AgentSpec) -> SessionConfig:
+    """What the spec says to every model in the same words."""
+    return SessionConfig(
+        voice=Voice(voice_id=spec.voice, speed=spec.speed),
+        turn_detection=TurnDetection(**spec.turn_detection.model_dump()),
+        transcription=Transcription(**spec.transcription.model_dump()) if spec.transcription else None,
+        noise_reduction=spec.noise_reduction,
+        max_output_tokens=spec.max_output_tokens,
+        provider_options=spec.provider_options,
+    )
+
+
+def _tool(name: str, timeout_s: float) -> FunctionTool:
+    tool = find_tool(name)
+    return tool if name in BUILT_IN else replace(tool, timeout_s=timeout_s)

@@ -1,0 +1,311 @@
+"""A session: one agent talking with one caller, from connect to close."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from dataclasses import fields, replace
+from typing import Any, Final, Self
+
+from agents.agent import RealtimeAgent
+from agents.conversation import Conversation
+from agents.emitter import Emitter, Listener
+from agents.errors import ConfigError, NotSupportedError
+from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason, ItemCreate, SessionEvent, Status, Usage
+from agents.realtime import (
+    RealtimeChannel,
+    RealtimeConnection,
+    RealtimeConnectOptions,
+    RealtimeModel,
+    RealtimeSessionOptions,
+    SessionConfig,
+)
+
+log = logging.getLogger(__name__)
+
+LISTENER_GRACE_S: Final = 2.0
+"""How long async listeners may still run once the session is over."""
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""Longest that the line may take to close."""
+
+PLAYBACK_TIMEOUT_S: Final = 60.0
+"""Longest that closing waits for the caller to hear the agent out."""
+
+_inside: ContextVar["RealtimeSession | None"] = ContextVar("session", default=None)
+"""The session in whose own tasks this runs: there `close()` signals the end and cannot wait for it."""
+
+
+class RealtimeSession:
+    """A conversation between one agent and one caller.
+
+    `await connect()` opens the model and lets the conversation run until either side ends it; `await wait_closed()`
+    says how it ended; `await close()` ends it from here; `async with` does the first and the last. Everything runs
+    inside one task, which `connect()` starts and `close()` awaits: nothing of it survives. A session connects once; a
+    `connect()` that failed may be tried again.
+
+    Sending before `connect()` raises ConfigError. Sending after the end does nothing: a call may end at any moment.
+    """
+
+    def __init__(self, agent: RealtimeAgent, options: RealtimeSessionOptions | None = None, **more: Any) -> None:
+        """`more` are fields of RealtimeSessionOptions by name, as in `RealtimeSession(agent, channel=channel)`.
+
+        Raises ConfigError for options that contradict each other, NotSupportedError for those nobody can honour yet.
+        """
+        self._options = replace(options or RealtimeSessionOptions(), **more)
+        _refuse_unsupported(self._options)
+        self._agent = agent
+        self._model = self._options.model or agent.model
+        self._emitter = Emitter(sticky=frozenset({"status"}))
+        self._id: str | None = None
+        self._root: asyncio.Task[None] | None = None
+        self._conversation: Conversation | None = None
+        self._closed: Closed | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The provider's name for the session; None until it was told."""
+        return self._id
+
+    @property
+    def agent(self) -> RealtimeAgent:
+        return self._agent
+
+    @property
+    def model(self) -> RealtimeModel:
+        return self._model
+
+    @property
+    def channel(self) -> RealtimeChannel | None:
+        return self._options.channel
+
+    @property
+    def context(self) -> object:
+        return self._options.context
+
+    @property
+    def muted(self) -> bool:
+        return self._conversation is not None and self._conversation.is_muted
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all responses so far."""
+        return self._conversation.usage if self._conversation else Usage()
+
+    # ---- its life ----
+
+    async def connect(self) -> None:
+        """Opens the model and starts the conversation; returns when the model is there.
+
+        Does nothing on a session that is connected. Raises ConfigError when one is connecting or over, and for what the
+        operator can mend; ProviderError when the model's side fails.
+        """
+        if self._closed:
+            raise ConfigError("the session is over; make a new one")
+        if self._conversation:
+            return
+        if self._root:
+            raise ConfigError("connect() is already under way")
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._root = root = asyncio.create_task(self._run(opened), name="session")
+        try:
+            await opened
+        except asyncio.CancelledError:
+            root.cancel()
+            await asyncio.wait({root})
+            raise
+
+    async def wait_closed(self) -> Closed:
+        """Waits until the conversation is over, and says how it ended. Raises ConfigError before `connect()`."""
+        self._live()
+        if self._root:
+            await asyncio.wait({self._root})
+        return self._closed or Closed("error", "the session was cancelled")
+
+    async def close(
+        self, reason: EndReason = "closed", *, after_playback: bool = False, timeout_s: float = PLAYBACK_TIMEOUT_S
+    ) -> None:
+        """Ends the conversation and waits until nothing of it is left. Safe at any time and any number of times.
+
+        `after_playback` first lets the caller hear what the agent is saying, for at most `timeout_s`. Called inside a
+        listener or a tool of this session it returns without waiting for the end, which follows at once.
+        """
+        if self._conversation:
+            if after_playback:
+                await self._conversation.wait_played(timeout_s)
+            self._conversation.end(reason)
+        elif self._root:
+            self._root.cancel()
+        elif not self._closed:
+            self._closed = Closed(reason)
+            if self.channel:
+                await self.channel.close()
+        if self._root and _inside.get() is not self:
+            await asyncio.wait({self._root})
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # ---- control ----
+
+    async def send_audio(self, pcm: bytes, *, commit: bool = False) -> None:
+        """Lets the model hear the caller, for use without a channel. `commit` ends the turn right after."""
+        await self._live().hear_caller(pcm)
+        if commit:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Says that the caller's turn is over. Asks for no response."""
+        await self._live().send(AudioInputCommit())
+
+    async def send_message(self, text: str, *, respond: bool = True) -> None:
+        """Adds a message of the caller's, as text, and asks for a response unless told otherwise."""
+        live = self._live()
+        await live.send(ItemCreate("user", text))
+        if respond:
+            await live.request()
+
+    async def interrupt(self) -> None:
+        """Stops the agent: silences the line, then cancels and truncates. Does nothing when the agent is silent."""
+        await self._live().interrupt()
+
+    async def mute(self) -> None:
+        """Keeps the caller's audio from the model; everything else goes on.
+
+        A caller in mid-speech is replaced by silence until the model has noticed the end of the turn.
+        """
+        self._live().is_muted = True
+
+    async def unmute(self) -> None:
+        self._live().is_muted = False
+
+    async def wait_played(self, timeout_s: float = PLAYBACK_TIMEOUT_S) -> bool:
+        """Waits until the agent has no more to say and the caller heard it all.
+
+        False when the caller interrupted meanwhile, or the time ran out.
+        """
+        return await self._live().wait_played(timeout_s)
+
+    # ---- observation ----
+
+    def on(self, kind: str, listener: Listener) -> Self:
+        """Calls a sync or async function with every event of a kind (SessionEvent), until `off` or the end."""
+        self._emitter.on(kind, listener)
+        return self
+
+    def once(self, kind: str, listener: Listener) -> Self:
+        self._emitter.once(kind, listener)
+        return self
+
+    def off(self, kind: str, listener: Listener) -> Self:
+        self._emitter.off(kind, listener)
+        return self
+
+    def emit(self, event: SessionEvent) -> bool:
+        """Tells those who watch. Returns whether anyone did."""
+        return self._emitter.emit(event)
+
+    def events(self) -> AsyncIterator[SessionEvent]:
+        """Every event from now on, the last being `Closed`. A reader slower than the call loses the oldest."""
+        return self._emitter.events()
+
+    # ---- inside ----
+
+    def _live(self) -> Conversation:
+        if self._conversation is None:
+            raise ConfigError("the session is not connected; call connect() first")
+        return self._conversation
+
+    async def _run(self, opened: asyncio.Future[None]) -> None:
+        _inside.set(self)
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(self._emitter.run_async_listeners(), name="listeners")
+            try:
+                self._tell_status("connecting")
+                config = replace(await self._agent.session_config(self.context), **self._options.config)
+                connection = await self._open(config)
+            except Exception as error:
+                self._root = None
+                self._tell_status("closed")
+                if not opened.done():
+                    opened.set_exception(error)
+            else:
+                await self._converse(connection, config, opened)
+                await asyncio.wait({listening}, timeout=LISTENER_GRACE_S)
+            finally:
+                listening.cancel()
+                self._emitter.forget()
+
+    async def _converse(
+        self, connection: RealtimeConnection, config: SessionConfig, opened: asyncio.Future[None]
+    ) -> None:
+        closed = Closed("closed")
+        try:
+            async with connection:
+                self._conversation = Conversation(self, connection, config, self._emitter, self._learn_id)
+                self._tell_status("connected")
+                if not opened.done():
+                    opened.set_result(None)
+                try:
+                    closed = await self._conversation.run()
+                finally:
+                    await self._close_channel()
+        except Exception as error:
+            log.exception("the model's side did not close well")
+            closed = Closed("error", str(error))
+        finally:
+            self._closed = closed
+            self._tell_status("closed")
+            self._emitter.emit(closed)
+            self._emitter.end()
+
+    async def _open(self, config: SessionConfig) -> RealtimeConnection:
+        given = self._options.connect_options or RealtimeConnectOptions()
+        options = replace(
+            given,
+            session_config=config,
+            credential=self._options.credential or given.credential,
+            api_key=self._options.api_key or given.api_key,
+        )
+        if isinstance(self._options.transport, str):
+            return await self._model.connect(options)
+        return await self._options.transport.connect(self._model, options)
+
+    async def _close_channel(self) -> None:
+        if self.channel:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self.channel.close()
+
+    def _tell_status(self, status: ConnectionStatus) -> None:
+        self._emitter.emit(Status(status))
+
+    def _learn_id(self, session_id: str) -> None:
+        self._id = session_id
+
+
+def _refuse_unsupported(options: RealtimeSessionOptions) -> None:
+    waiting = {
+        "history_store_audio": options.history_store_audio,
+        "output_guardrails": options.output_guardrails,
+        "output_guardrail_settings": options.output_guardrail_settings,
+        "group_id": options.group_id,
+        "trace_metadata": options.trace_metadata,
+        "tracing_disabled": options.tracing_disabled,
+        "workflow_name": options.workflow_name,
+    }
+    asked = sorted(name for name, value in waiting.items() if value)
+    if asked:
+        raise NotSupportedError(f"not supported yet: {', '.join(asked)}")
+    if options.transport == "webrtc":
+        raise NotSupportedError("transport webrtc is not supported; use websocket, or an object of your own")
+    if not isinstance(options.transport, str) and options.transport.handles_audio and options.channel:
+        raise ConfigError("a transport that handles audio itself takes no channel")
+    unknown = sorted(options.config.keys() - {field.name for field in fields(SessionConfig)})
+    if unknown:
+        raise ConfigError(f"config has no field named {', '.join(unknown)}")

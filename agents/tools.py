@@ -1,0 +1,164 @@
+"""Python functions that a model may call: schema from type hints, arguments checked, an answer whatever happens."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast, get_type_hints, overload
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import PydanticSerializationError, to_json
+
+from agents.errors import ConfigError, ToolError
+from agents.realtime import ToolSchema
+
+if TYPE_CHECKING:
+    from agents.session import RealtimeSession
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT_S: Final = 15.0
+"""About as long as a caller waits on a silent line."""
+
+MAX_OUTPUT_CHARS: Final = 32_000
+"""Longest answer to a model, about 8,000 tokens; the rest is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of the call: take it as the parameter that is annotated with this class."""
+
+    session: "RealtimeSession"
+    call_id: str
+
+    @property
+    def context(self) -> object:
+        """The context object that the session was made with."""
+        return self.session.context
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTool:
+    """A function as a model sees it. `arguments` checks the model's JSON; `timeout_s` is the longest it may run."""
+
+    schema: ToolSchema
+    function: Callable[..., object]
+    arguments: type[BaseModel]
+    context_parameter: str | None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+    @property
+    def name(self) -> str:
+        return self.schema.name
+
+    async def call(self, arguments: str, context: ToolContext) -> str:
+        """Runs the function with the model's JSON arguments: the text to answer with. Raises nothing but cancellation.
+
+        A text stays as it is; None, numbers, dicts, lists, dataclasses and pydantic models become JSON. A sync function
+        runs in a thread, which a timeout leaves behind to end by itself.
+        """
+        try:
+            parsed = self.arguments.model_validate_json(arguments or "{}")
+            given: dict[str, Any] = {name: getattr(parsed, name) for name in type(parsed).model_fields}
+            if self.context_parameter:
+                given[self.context_parameter] = context
+            async with asyncio.timeout(self.timeout_s):
+                return _as_text(await self._run(given))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
+            return f"Error: the arguments do not fit the tool: {wrong}"
+        except ToolError as error:
+            return f"Error: {error}"
+        except TimeoutError:
+            return f"Error: the tool took longer than {self.timeout_s:g} seconds."
+        except Exception:
+            log.exception("tool %s raised", self.name)
+            return "Error: the tool failed."
+
+    async def _run(self, given: dict[str, Any]) -> object:
+        if inspect.iscoroutinefunction(self.function):
+            return await self.function(**given)
+        result = await asyncio.to_thread(self.function, **given)
+        return await cast(Awaitable[object], result) if inspect.isawaitable(result) else result
+
+
+@overload
+def tool(function: Callable[..., object], /) -> FunctionTool: ...
+@overload
+def tool(
+    *, name: str | None = None, description: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
+) -> Callable[[Callable[..., object]], FunctionTool]: ...
+def tool(
+    function: Callable[..., object] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> FunctionTool | Callable[[Callable[..., object]], FunctionTool]:
+    """Makes a tool of a function, as a decorator with or without options.
+
+    Every parameter needs a type hint; describe one with `Annotated[str, Field(description=...)]`. The docstring's first
+    paragraph is the description unless one is given. Raises ConfigError for a function that cannot be a tool.
+    """
+
+    def make(function: Callable[..., object]) -> FunctionTool:
+        title = name or str(getattr(function, "__name__", "tool"))
+        arguments, context_parameter = _arguments(function, title)
+        schema = ToolSchema(
+            name=title,
+            description=description or (inspect.getdoc(function) or "").split("\n\n")[0],
+            parameters={k: v for k, v in arguments.model_json_schema().items() if k != "title"},
+        )
+        return FunctionTool(schema, function, arguments, context_parameter, timeout_s)
+
+    return make(function) if function else make
+
+
+def _arguments(function: Callable[..., object], title: str) -> tuple[type[BaseModel], str | None]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    context_parameter = None
+    for parameter in inspect.signature(function).parameters.values():
+        if hints.get(parameter.name) is ToolContext:
+            context_parameter = parameter.name
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise ConfigError(f"tool {title}: parameter {parameter.name} cannot be given by name")
+        if parameter.name not in hints:
+            raise ConfigError(f"tool {title}: parameter {parameter.name} has no type hint")
+        fields[parameter.name] = (
+            hints[parameter.name],
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+    return create_model(title, __config__=ConfigDict(extra="forbid"), **fields), context_parameter
+
+
+def _as_text(result: object) -> str:
+    if isinstance(result, str):
+        text = result
+    else:
+        try:
+            text = to_json(result).decode()
+        except PydanticSerializationError:
+            log.warning("a tool returned %s, which is not JSON", type(result).__name__)
+            text = str(result)
+    return text if len(text) <= MAX_OUTPUT_CHARS else text[:MAX_OUTPUT_CHARS] + " (cut)"
+
+
+HANG_UP_TIMEOUT_S: Final = 60.0
+"""Longest goodbye."""
+
+
+@tool(timeout_s=HANG_UP_TIMEOUT_S)
+async def hang_up(call: ToolContext) -> str:
+    """End the call. Say goodbye first: the call ends when the caller has heard everything said so far."""
+    if await call.session.wait_played(HANG_UP_TIMEOUT_S):
+        await call.session.close("agent")
+        return "The call is over."
+    return "The caller spoke before the goodbye was over: the call goes on."
+
+
+BUILT_IN: Final = {hang_up.name: hang_up}
+"""Tools that an agent's YAML may name without a dotted path."""
