@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 run: install
-	@exec $(BIN)/voice-gateway serve --port $(PORT)
+	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/voice-gateway serve --port $(PORT)
 
 test: install
 	$(BIN)/ruff check .

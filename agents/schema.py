@@ -60,7 +60,7 @@ class IntentSpec(Spec):
 
     name: str = Field(min_length=1, description="A short name, for logs.")
     examples: tuple[Sentence, ...] = Field(min_length=1, description="How callers say it.")
-    answer: Sentence | tuple[Sentence, ...] = Field(
+    answer: Sentence | Annotated[tuple[Sentence, ...], Field(min_length=1)] = Field(
         description="What to say; of several, one after the other in turn. {{ variables }} are filled in."
     )
     action: Literal["hang_up"] | None = Field(None, description="What to do when the answer has been heard.")
@@ -106,7 +106,9 @@ class BrainSpec(Spec):
     )
     model: str = Field(min_length=1, description="The model's name at that endpoint.")
     api_key_env: str | None = Field(
-        None, pattern=r"^[A-Z][A-Z0-9_]*$", description="The environment variable that holds the endpoint's key."
+        None,
+        pattern=r"^[A-Z][A-Z0-9_]*$",
+        description="The environment variable that holds the endpoint's key, such as CHAT_API_KEY.",
     )
     temperature: float | None = Field(None, ge=0, le=2, description="As the endpoint understands it.")
     max_tokens: int = Field(400, ge=1, le=4096, description="Longest answer, in tokens.")

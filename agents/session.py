@@ -111,8 +111,9 @@ class RealtimeSession:
         self._root = root = asyncio.create_task(self._run(opened), name="session")
         try:
             await opened
-        except asyncio.CancelledError:
-            root.cancel()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                root.cancel()
             await asyncio.wait({root})
             raise
 
@@ -136,6 +137,7 @@ class RealtimeSession:
                 await self._conversation.wait_played(timeout_s)
             self._conversation.end(reason)
         elif self._root:
+            self._closed = Closed(reason)
             self._root.cancel()
         elif not self._closed:
             self._closed = Closed(reason)
@@ -240,6 +242,8 @@ class RealtimeSession:
             finally:
                 listening.cancel()
                 self._emitter.forget()
+                if not opened.done():
+                    opened.set_exception(ConfigError("the session was closed while it was connecting"))
 
     async def _converse(
         self, connection: RealtimeConnection, config: SessionConfig, opened: asyncio.Future[None]

@@ -1,0 +1,153 @@
+"""Loads the agents of a configuration folder: all of them checked to the last word, or every problem at once."""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from agents.allowed import FieldPath, did_you_mean, either
+from agents.errors import ConfigError, Problem
+from agents.providers import PROVIDERS, provider
+from agents.schema import CALL_VARIABLES, AgentSpec
+from agents.templates import undeclared
+from agents.tools import BUILT_IN, FunctionTool, tool
+from agents.yaml_document import Document, parse, shortened
+from agents.yaml_file import check
+
+AGENT_NAME: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+"""Names that read well in numbers.yaml, in logs and in addresses."""
+
+
+def load_agents(folder: Path) -> dict[str, AgentSpec]:
+    """The agents of `folder/agents/*.yaml` by name. Raises ConfigError with every problem of every file."""
+    agents, problems = check_agents(folder)
+    if problems:
+        lines = "\n".join(map(str, problems))
+        raise ConfigError(f"the agents in {folder / 'agents'} cannot be used:\n{lines}", tuple(problems))
+    return agents
+
+
+def check_agents(folder: Path) -> tuple[dict[str, AgentSpec], list[Problem]]:
+    """The agents without problems, by name, and all problems of the others, by file and line."""
+    files = agent_files(folder)
+    if not files:
+        right = "write an agent, such as reception.yaml, into this folder"
+        return {}, [Problem(folder / "agents", None, "", "no agents", right)]
+    agents: dict[str, AgentSpec] = {}
+    problems: list[Problem] = []
+    for file in files:
+        spec, wrong = _check_file(file, folder)
+        problems += wrong
+        if spec is not None:
+            agents[file.stem] = spec
+    return agents, problems
+
+
+def agent_files(folder: Path) -> list[Path]:
+    """Every file in `folder/agents` that is meant to be an agent, right or wrong, by name."""
+    try:
+        files = sorted((folder / "agents").iterdir())
+    except OSError:
+        return []
+    return [file for file in files if file.suffix.lower() in (".yaml", ".yml") and not file.name.startswith(".")]
+
+
+def find_tool(name: str) -> FunctionTool:
+    """The tool that an agent's file names. Raises ConfigError, saying what was found and what would be right.
+
+    A dotted name is imported: the code of its module runs.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name:
+        known = did_you_mean(name, BUILT_IN)
+        raise ToolNotFound(shortened(name), f"{known}, or write the dotted name of a Python function")
+    try:
+        found: object = getattr(import_module(module_name), attribute)
+        if isinstance(found, FunctionTool):
+            return found
+        if callable(found):
+            return tool(found)
+    except Exception as error:  # a stranger's module may raise anything while it is imported
+        reason = f"{shortened(name)} ({type(error).__name__}: {error})"
+        raise ToolNotFound(reason, "must be a function that can be imported; is its package installed?") from error
+    raise ToolNotFound(f"{shortened(name)}, a {type(found).__name__}", "must be a function")
+
+
+class ToolNotFound(ConfigError):
+    """A tool's name leads to nothing that can be called."""
+
+    def __init__(self, found: str, right: str) -> None:
+        super().__init__(f"tool: found {found}; {right}")
+        self.found = found
+        self.right = right
+
+
+def _check_file(file: Path, folder: Path) -> tuple[AgentSpec | None, list[Problem]]:
+    problems = list(_name_problems(file))
+    document, wrong = parse(file)
+    if document is None:
+        return None, problems + wrong
+    spec, wrong = check(document, AgentSpec)
+    problems += wrong
+    if spec is not None:
+        problems += sorted(_meaning_problems(spec, document, folder), key=lambda problem: problem.line or 0)
+    return (None if problems else spec), problems
+
+
+def _name_problems(file: Path) -> Iterator[Problem]:
+    if file.suffix != ".yaml":
+        yield Problem(file, None, "", f"the ending {file.suffix}", f"rename the file to {file.stem}.yaml")
+    if not AGENT_NAME.fullmatch(file.stem):
+        right = "a file's name is its agent's name: lower-case words joined by - or _, such as night-desk.yaml"
+        yield Problem(file, None, "", f"the name {file.stem}", right)
+
+
+def _meaning_problems(spec: AgentSpec, document: Document, folder: Path) -> Iterator[Problem]:
+    """What a valid file can still get wrong: providers, templates and tools that are not there."""
+    yield from _provider_problems(spec, document, folder)
+    yield from _template_problems(spec, document)
+    yield from _tool_problems(spec, document)
+
+
+def _provider_problems(spec: AgentSpec, document: Document, folder: Path) -> Iterator[Problem]:
+    if spec.provider not in PROVIDERS:
+        right = f"the provider must be {either(PROVIDERS)}; {did_you_mean(spec.provider, PROVIDERS)}"
+        yield document.problem(("model",), right)
+        return
+    for fault in provider(spec.provider).faults(spec, folder):
+        yield document.problem(fault.path, fault.right, found=fault.found)
+
+
+def _template_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]:
+    broken: list[tuple[FieldPath, str]] = []
+    for path, text in spec.templates():
+        try:
+            undeclared(text)
+        except ValueError as error:
+            broken.append((path, str(error)))
+    for path, reason in broken:
+        yield document.problem(path, "a variable is written {{ name }}", found=f"a {reason}")
+    if broken:
+        return
+    known = sorted(CALL_VARIABLES | spec.variables.keys())
+    for path, name in spec.unknown_variables():
+        right = f"add {name} to variables; {did_you_mean(name, known)}"
+        yield document.problem(path, right, found=f"the unknown variable {{{{ {name} }}}}")
+
+
+def _tool_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for i, name in enumerate(spec.tools):
+        path: FieldPath = ("tools", i)
+        try:
+            known_as = find_tool(name).name
+        except ToolNotFound as error:
+            yield document.problem(path, error.right, found=error.found)
+            continue
+        if known_as in first:
+            right = f"the model would know it and {first[known_as]} both as {known_as}; rename one"
+            yield document.problem(path, right)
+        first.setdefault(known_as, name)

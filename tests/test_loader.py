@@ -1,0 +1,234 @@
+from pathlib import Path
+
+import pytest
+
+from agents.errors import ConfigError, Problem
+from agents.loader import check_agents, find_tool, load_agents
+from agents.tools import FunctionTool, hang_up, tool
+
+GOOD = "model: scripted/hello.steps\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "hello.steps").write_text("- say: Hello.\n")
+    return tmp_path
+
+
+def problems_of(folder: Path, text: str) -> list[Problem]:
+    (folder / "agents" / "one.yaml").write_text(text)
+    agents, problems = check_agents(folder)
+    assert bool(agents) != bool(problems)
+    return problems
+
+
+def places(problems: list[Problem]) -> list[tuple[int | None, str, str, str]]:
+    return [(problem.line, problem.field, problem.found, problem.right) for problem in problems]
+
+
+def test_agents_are_named_after_their_files(folder: Path) -> None:
+    for name in ("reception", "night-desk", "shop_2"):
+        (folder / "agents" / f"{name}.yaml").write_text(GOOD)
+
+    assert sorted(load_agents(folder)) == ["night-desk", "reception", "shop_2"]
+
+
+def test_other_files_are_left_alone(folder: Path) -> None:
+    (folder / "agents" / "one.yaml").write_text(GOOD)
+    for name in ("README.md", ".one.yaml", "one.yaml~"):
+        (folder / "agents" / name).write_text("no: agent")
+
+    assert list(load_agents(folder)) == ["one"]
+
+
+def test_good_agents_come_back_beside_the_problems_of_the_others(folder: Path) -> None:
+    (folder / "agents" / "good.yaml").write_text(GOOD)
+    (folder / "agents" / "bad.yaml").write_text("model: 5\n")
+
+    agents, problems = check_agents(folder)
+
+    assert list(agents) == ["good"]
+    assert [(p.file.name, p.line, p.field) for p in problems] == [("bad.yaml", 1, "model")]
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_a_folder_without_agents_is_a_problem(tmp_path: Path, make: bool) -> None:
+    if make:
+        (tmp_path / "agents").mkdir()
+
+    agents, [problem] = check_agents(tmp_path)
+
+    assert agents == {}
+    assert (
+        str(problem) == f"{tmp_path}/agents: found no agents; write an agent, such as reception.yaml, into this folder"
+    )
+
+
+def test_loading_raises_with_every_problem_of_every_file(folder: Path) -> None:
+    (folder / "agents" / "a.yaml").write_text("model: 5\nspeed: x\n")
+    (folder / "agents" / "b.yaml").write_text("")
+
+    with pytest.raises(ConfigError) as caught:
+        load_agents(folder)
+
+    assert [(p.file.name, p.line) for p in caught.value.problems] == [("a.yaml", 1), ("a.yaml", 2), ("b.yaml", 1)]
+    assert all(str(problem) in str(caught.value) for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("name", ["Reception.yaml", "my agent.yaml", "9to5.yaml", "a--b.yaml", "-a.yaml", "größe.yaml"])
+def test_a_name_that_is_not_lower_case_words_is_a_problem(folder: Path, name: str) -> None:
+    (folder / "agents" / name).write_text(GOOD)
+
+    agents, [problem] = check_agents(folder)
+
+    assert agents == {}
+    assert "lower-case words joined by - or _" in problem.right
+
+
+@pytest.mark.parametrize("ending", [".yml", ".YAML"])
+def test_another_ending_is_to_be_renamed(folder: Path, ending: str) -> None:
+    (folder / "agents" / f"desk{ending}").write_text(GOOD)
+
+    agents, [problem] = check_agents(folder)
+
+    assert agents == {}
+    assert problem.right == "rename the file to desk.yaml"
+
+
+# ---- providers ----
+
+
+def test_an_unknown_provider_gets_the_list_of_providers(folder: Path) -> None:
+    [problem] = problems_of(folder, "model: opnai/gpt-realtime-2.1\n")
+
+    assert (problem.line, problem.field, problem.found) == (1, "model", "'opnai/gpt-realtime-2.1'")
+    assert problem.right == "the provider must be local, openai or scripted; did you mean openai?"
+
+
+def test_what_the_provider_refuses_is_a_problem_at_its_line(folder: Path) -> None:
+    problems = problems_of(folder, "model: openai/gpt-realtime-2.1\nturn_detection:\n  eagerness: low\nvoice: nobody\n")
+
+    assert [(p.line, p.field, p.found) for p in problems] == [
+        (3, "turn_detection.eagerness", "eagerness with mode server_vad"),
+        (4, "voice", "'nobody'"),
+    ]
+
+
+def test_a_providers_files_are_found_from_the_configuration_folder(folder: Path) -> None:
+    [problem] = problems_of(folder, "model: scripted/nowhere.steps\n")
+
+    assert (problem.line, problem.field) == (1, "model")
+    assert str(folder / "nowhere.steps") in problem.found
+
+
+# ---- templates ----
+
+
+def test_an_unknown_variable_is_a_problem_with_the_nearest_name(folder: Path) -> None:
+    problems = problems_of(
+        folder,
+        GOOD + "greeting: Welcome to {{ shop }} and {{ agent }}.\n"
+        "variables: {hours: nine to five}\n"
+        "script:\n"
+        "  intents:\n"
+        "    - name: hours\n"
+        "      examples: [when are you open]\n"
+        "      answer:\n"
+        "        - From {{ hours }}.\n"
+        "        - From {{ huors }}.\n",
+    )
+
+    known = "there is agent, call_id, called, caller and hours"
+    assert places(problems) == [
+        (2, "greeting", "the unknown variable {{ shop }}", f"add shop to variables; {known}"),
+        (
+            10,
+            "script.intents[0].answer[1]",
+            "the unknown variable {{ huors }}",
+            "add huors to variables; did you mean hours?",
+        ),
+    ]
+
+
+def test_every_broken_template_is_a_problem(folder: Path) -> None:
+    problems = problems_of(folder, GOOD + 'greeting: "Hi {{ caller"\ninstructions: "{% if %}"\n')
+
+    assert [(p.line, p.field) for p in problems] == [(2, "greeting"), (3, "instructions")]
+    assert all(p.found.startswith("a broken template: ") for p in problems)
+    assert {p.right for p in problems} == {"a variable is written {{ name }}"}
+
+
+# ---- tools ----
+
+
+def test_hang_up_is_built_in() -> None:
+    assert find_tool("hang_up") is hang_up
+
+
+def test_a_dotted_name_is_imported_and_made_a_tool(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "shoptools.py").write_text(
+        "from agents.tools import tool\n"
+        "def price(name: str) -> str:\n"
+        '    "The price."\n'
+        "    return name\n"
+        "@tool(name='stock')\n"
+        "def count(name: str) -> int:\n"
+        "    return 1\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+
+    assert problems_of(folder, GOOD + "tools: [hang_up, shoptools.price, shoptools.count]\n") == []
+    assert find_tool("shoptools.price").schema.description == "The price."
+    assert find_tool("shoptools.count").name == "stock"
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "right"),
+    [
+        ("hangup", "'hangup'", "did you mean hang_up?, or write the dotted name of a Python function"),
+        ("nowhere.price", "'nowhere.price' (ModuleNotFoundError: No module named 'nowhere')", "installed?"),
+        ("math.price", "'math.price' (AttributeError: module 'math' has no attribute 'price')", "imported"),
+        ("math.pi", "'math.pi', a float", "must be a function"),
+        (".price", "'.price'", "dotted name"),
+        ("badtools.anything", "'badtools.anything' (RuntimeError: no database)", "imported"),
+        ("oddtools.price", "'oddtools.price' (ConfigError: tool price: parameter name has no type hint)", "imported"),
+    ],
+)
+def test_a_tool_that_cannot_be_used_is_a_problem(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, found: str, right: str
+) -> None:
+    (folder / "badtools.py").write_text("raise RuntimeError('no database')\n")
+    (folder / "oddtools.py").write_text("def price(name): ...\n")
+    monkeypatch.syspath_prepend(folder)
+
+    [problem] = problems_of(folder, GOOD + f"tools:\n  - hang_up\n  - {name}\n")
+
+    assert (problem.line, problem.field, problem.found) == (4, "tools[1]", found)
+    assert right in problem.right
+
+
+def test_two_tools_that_the_model_could_not_tell_apart_are_a_problem(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "firsttools.py").write_text("def price() -> int:\n    return 1\n")
+    (folder / "othertools.py").write_text("def price() -> int:\n    return 2\n")
+    monkeypatch.syspath_prepend(folder)
+
+    [problem] = problems_of(folder, GOOD + "tools: [firsttools.price, othertools.price]\n")
+
+    assert (problem.field, problem.found) == ("tools[1]", "'othertools.price'")
+    assert problem.right == "the model would know it and firsttools.price both as price; rename one"
+
+
+@tool
+def ready_made(name: str) -> str:
+    """A tool in a module that is there."""
+    return name
+
+
+def test_a_ready_made_tool_is_taken_as_it_is() -> None:
+    found = find_tool(f"{__name__}.ready_made")
+
+    assert isinstance(found, FunctionTool)
+    assert found is ready_made
