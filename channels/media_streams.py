@@ -125,8 +125,8 @@ def write_clear(stream_sid: str) -> str:
 
 def _start(start: Mapping[str, Any]) -> Start:
     match start:
-        case {"streamSid": str(stream_sid), "callSid": str(call_sid), "accountSid": str(account_sid)} if _is_sid(
-            stream_sid
+        case {"streamSid": str(stream_sid), "callSid": str(call_sid), "accountSid": str(account_sid)} if all(
+            map(_is_sid, (stream_sid, call_sid, account_sid))
         ):
             pass
         case _:

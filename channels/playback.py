@@ -91,7 +91,7 @@ class Playback:
             Heard(
                 stretch.item.item_id,
                 stretch.item.content_index,
-                int(max(0.0, min(position - stretch.start_ms, stretch.audio_ms))),
+                int(max(0.0, min(position - stretch.start_ms, stretch.end_ms - stretch.start_ms, stretch.audio_ms))),
                 int(stretch.audio_ms),
             )
             for stretch in self._stretches

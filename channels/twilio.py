@@ -38,7 +38,7 @@ class TwilioChannel:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds and never goes back."""
         self._clock = clock
-        self._arrival: asyncio.Future[tuple[MediaSocket, str]] = asyncio.get_running_loop().create_future()
+        self._arrival: asyncio.Future[tuple[MediaSocket, str] | None] = asyncio.get_running_loop().create_future()
         self._over = False
         self._has_started = False
         self._inbound = InboundAudio()
@@ -64,12 +64,14 @@ class TwilioChannel:
     async def __anext__(self) -> ChannelEvent:
         if self._over:
             raise StopAsyncIteration
-        socket, _ = await self._arrived()
+        stream = await self._arrived()
+        if stream is None:
+            raise StopAsyncIteration
         if not self._has_started:
             self._has_started = True
             return ChannelStarted()
         while True:
-            match await socket.receive(MEDIA_TIMEOUT_S):
+            match await stream[0].receive(MEDIA_TIMEOUT_S):
                 case Media(ulaw, timestamp_ms, "inbound"):
                     pcm = self._to_pcm.feed(self._inbound.take(ulaw, timestamp_ms, self._clock()))
                     if pcm:
@@ -84,7 +86,8 @@ class TwilioChannel:
                 case other:
                     log.warning("unexpected on the line: %s", type(other).__name__)
 
-    async def _arrived(self) -> tuple[MediaSocket, str]:
+    async def _arrived(self) -> tuple[MediaSocket, str] | None:
+        """The stream, as soon as it is there; None when the line was closed before."""
         try:
             async with asyncio.timeout(ARRIVAL_TIMEOUT_S):
                 return await asyncio.shield(self._arrival)
@@ -99,7 +102,10 @@ class TwilioChannel:
     # ---- to the caller ----
 
     async def send_audio(self, pcm: bytes, item: SpokenItem) -> None:
+        generation = self._generation
         await self._begin(item)
+        if generation != self._generation:
+            return
         self._playback.received(item, len(pcm) / PCM_BYTES_PER_MS)
         await self._send_frames(self._held + self._to_ulaw.feed(pcm), item)
 
@@ -121,8 +127,9 @@ class TwilioChannel:
         self._held = b""
         self._item = None
         self._changed.set()
-        socket, stream_sid = await self._arrived()
-        await socket.send(write_clear(stream_sid))
+        stream = self._arrival.result() if self._arrival.done() else None
+        if stream:
+            await stream[0].send(write_clear(stream[1]))
         return heard
 
     @property
@@ -141,10 +148,10 @@ class TwilioChannel:
 
     async def close(self) -> None:
         self._end()
-        if self._arrival.done() and not self._arrival.cancelled():
-            await self._arrival.result()[0].close()
-        else:
-            self._arrival.cancel()
+        if not self._arrival.done():
+            self._arrival.set_result(None)
+        elif stream := self._arrival.result():
+            await stream[0].close()
 
     async def _begin(self, item: SpokenItem) -> None:
         """Ends the item before, when its model did not say that it was done."""
@@ -154,8 +161,11 @@ class TwilioChannel:
 
     async def _send_frames(self, ulaw: bytes, item: SpokenItem) -> None:
         """Sends the whole frames, a mark behind each message, and holds the rest. Stops when the line is cleared."""
-        socket, stream_sid = await self._arrived()
         generation = self._generation
+        stream = await self._arrived()
+        if stream is None or generation != self._generation:
+            return
+        socket, stream_sid = stream
         whole = len(ulaw) - len(ulaw) % FRAME_BYTES
         self._held = ulaw[whole:]
         for start in range(0, whole, _MESSAGE_BYTES):

@@ -1,5 +1,105 @@
-"""The command line."""
+"""The command line: `voice-gateway serve | check | call | agents | schema`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.errors import ConfigError
+from agents.schema import AgentSpec
+from gateway import call_command, serve_command
+from gateway.configuration import check_configuration, load_configuration
+from gateway.numbers import NumbersSpec
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns the process's exit status: 0 well, 1 something is wrong, 2 misused."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ConfigError as error:
+        print(f"voice-gateway: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voice-gateway", description="Answers Twilio calls with realtime voice models, or with an embedded agent."
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    serve = commands.add_parser("serve", help="answer calls", description=serve_command.__doc__)
+    serve_command.add_arguments(serve)
+    serve.set_defaults(run=serve_command.run)
+
+    check = commands.add_parser(
+        "check",
+        help="check every file of the configuration",
+        description="Checks every file of the configuration and prints each problem: file, line, field, what was "
+        "found, what would be right. Exits with 1 when there is any.",
+    )
+    _add_config(check)
+    check.set_defaults(run=_check)
+
+    call = commands.add_parser("call", help="place a simulated Twilio call", description=call_command.__doc__)
+    call_command.add_arguments(call)
+    call.set_defaults(run=call_command.run)
+
+    agents = commands.add_parser(
+        "agents", help="list the agents", description="Lists the agents, their models and the numbers they answer."
+    )
+    _add_config(agents)
+    agents.set_defaults(run=_agents)
+
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON schema of agent files",
+        description="Prints the JSON schema of an agent's file, for editors that complete and check YAML.",
+    )
+    schema.add_argument("--numbers", action="store_true", help="the schema of numbers.yaml instead")
+    schema.set_defaults(run=_schema)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path(os.environ.get("CONFIG_DIR") or "config"),
+        help="the configuration folder (default: CONFIG_DIR, else config)",
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    configuration, problems = check_configuration(options.config, os.environ)
+    for problem in problems:
+        print(problem)
+    if configuration is None:
+        print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {options.config}")
+        return 1
+    print(f"{options.config} is right: {len(configuration.agents)} agent(s): {', '.join(configuration.agents)}")
+    return 0
+
+
+def _agents(options: argparse.Namespace) -> int:
+    configuration = load_configuration(options.config, os.environ)
+    answered: dict[str, list[str]] = {}
+    for number, agent in configuration.numbers.agents.items():
+        answered.setdefault(agent, []).append(number)
+    if configuration.numbers.default:
+        answered.setdefault(configuration.numbers.default, []).append("every other number")
+    for name, spec in configuration.agents.items():
+        print(f"{name}: {spec.model}; answers {', '.join(answered.get(name, ['no number']))}")
+        if spec.greeting:
+            print(f"    {spec.greeting}")
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    spec = NumbersSpec if options.numbers else AgentSpec
+    print(json.dumps(spec.model_json_schema(), indent=2))
     return 0

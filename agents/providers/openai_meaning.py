@@ -1,0 +1,316 @@
+"""What the messages of an OpenAI Realtime server mean."""
+
+import re
+from binascii import a2b_base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+from agents.events import (
+    AudioInputCleared,
+    AudioInputCommitted,
+    AudioOutputDelta,
+    AudioOutputDone,
+    ItemCreated,
+    ItemDeleted,
+    ItemTruncated,
+    ResponseCreated,
+    ResponseDone,
+    ResponseInterrupted,
+    ResponseStatus,
+    ServerEvent,
+    SessionCreated,
+    SessionError,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TextOutput,
+    TextOutputDelta,
+    ToolCall,
+    ToolCancelled,
+    ToolDelta,
+    ToolStart,
+    TranscriptInput,
+    TranscriptInputDelta,
+    TranscriptOutput,
+    TranscriptOutputDelta,
+    Usage,
+)
+from agents.providers.socket import PERMANENT_CODES, WireError
+
+MEANINGFUL: Final = frozenset(
+    {
+        "conversation.item.added",
+        "conversation.item.deleted",
+        "conversation.item.input_audio_transcription.completed",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.failed",
+        "conversation.item.truncated",
+        "error",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "response.created",
+        "response.done",
+        "response.function_call_arguments.delta",
+        "response.output_audio.delta",
+        "response.output_audio.done",
+        "response.output_audio_transcript.delta",
+        "response.output_audio_transcript.done",
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "session.created",
+        "session.updated",
+    }
+)
+"""Message types that become events."""
+
+_BENIGN: Final = frozenset(
+    {
+        "response_cancel_not_active",  # it ended while our cancel was under way
+        "input_audio_buffer_commit_empty",  # voice detection committed first, or there was nothing to hear
+    }
+)
+_TRUNCATED_TOO_LATE: Final = "already shorter than"  # has no code; the server truncates all the same
+_RETRYABLE: Final = frozenset(
+    {
+        "conversation_already_has_active_response",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "server_error",
+        "session_expired",
+    }
+)
+_KEY: Final = re.compile(r"\b[se]k[-_][\w*-]{4,}")
+
+Message = Mapping[str, Any]
+Events = tuple[ServerEvent, ...]
+
+
+def meaning(kind: str, fields: Message) -> Events:
+    """The events of a MEANINGFUL message, or none of those that are not for us. Raises WireError for a broken one."""
+    events = _of_response(fields) if kind.startswith("response.") else _of_conversation(fields)
+    if events is None:
+        raise WireError(f"{kind} lacks a field, or has one of a wrong type")
+    return events
+
+
+# Each of these gives None where a field is missing or of a wrong type.
+
+
+def _of_response(fields: Message) -> Events | None:
+    match fields:
+        case {
+            "type": "response.output_audio.delta",
+            "response_id": str(response_id),
+            "item_id": str(item_id),
+            "delta": str(audio),
+        }:
+            return (AudioOutputDelta(response_id, item_id, _content_index(fields), _audio(audio)),)
+        case {
+            "type": "response.output_audio_transcript.delta" | "response.output_text.delta" as kind,
+            "response_id": str(response_id),
+            "item_id": str(item_id),
+            "delta": str(text),
+        }:
+            delta = TextOutputDelta if kind == "response.output_text.delta" else TranscriptOutputDelta
+            return (delta(response_id, item_id, text),)
+        case {"type": "response.output_audio.done", "response_id": str(response_id), "item_id": str(item_id)}:
+            return (AudioOutputDone(response_id, item_id, _content_index(fields)),)
+        case {
+            "type": "response.output_audio_transcript.done",
+            "response_id": str(response_id),
+            "item_id": str(item_id),
+            "transcript": str(text),
+        }:
+            return (TranscriptOutput(response_id, item_id, text),)
+        case {
+            "type": "response.output_text.done",
+            "response_id": str(response_id),
+            "item_id": str(item_id),
+            "text": str(text),
+        }:
+            return (TextOutput(response_id, item_id, text),)
+        case {
+            "type": "response.function_call_arguments.delta",
+            "response_id": str(response_id),
+            "call_id": str(call_id),
+            "delta": str(arguments),
+        }:
+            return (ToolDelta(response_id, call_id, arguments),)
+        case {"type": "response.output_item.added", "response_id": str(response_id), "item": {"type": str()} as item}:
+            return _tool_started(response_id, item)
+        case {"type": "response.output_item.done", "response_id": str(response_id), "item": {"type": str()} as item}:
+            return _tool_called(response_id, item)
+        case {"type": "response.created", "response": {"id": str(response_id)}}:
+            return (ResponseCreated(response_id),)
+        case {"type": "response.done", "response": {"id": str(response_id)} as response}:
+            return _response_done(response_id, response)
+        case _:
+            return None
+
+
+def _of_conversation(fields: Message) -> Events | None:
+    match fields:
+        case {"type": "input_audio_buffer.speech_started", "item_id": str(item_id), "audio_start_ms": int(ms)}:
+            return (SpeechStarted(item_id, ms),)
+        case {"type": "input_audio_buffer.speech_stopped", "item_id": str(item_id), "audio_end_ms": int(ms)}:
+            return (SpeechStopped(item_id, ms),)
+        case {"type": "input_audio_buffer.committed", "item_id": str(item_id)}:
+            return (AudioInputCommitted(item_id),)
+        case {"type": "input_audio_buffer.cleared"}:
+            return (AudioInputCleared(),)
+        case {"type": "conversation.item.added", "item": {"id": str(item_id), "role": str(role)}}:
+            return (ItemCreated(item_id, role, _optional_text(fields, "previous_item_id")),)
+        case {"type": "conversation.item.added", "item": {"id": str(item_id), "type": str(role)}}:
+            return (ItemCreated(item_id, role, _optional_text(fields, "previous_item_id")),)  # calls have no role
+        case {"type": "conversation.item.deleted", "item_id": str(item_id)}:
+            return (ItemDeleted(item_id),)
+        case {"type": "conversation.item.truncated", "item_id": str(item_id), "audio_end_ms": int(ms)}:
+            return (ItemTruncated(item_id, ms),)
+        case {"type": "conversation.item.input_audio_transcription.delta", "item_id": str(item_id)}:
+            return (TranscriptInputDelta(item_id, _optional_text(fields, "delta") or ""),)
+        case {
+            "type": "conversation.item.input_audio_transcription.completed",
+            "item_id": str(item_id),
+            "transcript": str(text),
+        }:
+            return (TranscriptInput(item_id, text),)
+        case {
+            "type": "conversation.item.input_audio_transcription.failed",
+            "item_id": str(item_id),
+            "error": {} as error,
+        }:
+            return (_error(error, otherwise="transcription_failed"), TranscriptInput(item_id, ""))
+        case {"type": "session.created", "session": {"id": str(session_id)} as session}:
+            return (SessionCreated(session_id, _expiry(session)),)
+        case {"type": "session.updated", "session": {}}:
+            return (SessionUpdated(),)
+        case {"type": "error", "error": {} as error}:
+            return (_error(error),)
+        case _:
+            return None
+
+
+def _tool_started(response_id: str, item: Message) -> Events | None:
+    match item:
+        case {"type": "function_call", "call_id": str(call_id), "name": str(name)}:
+            return (ToolStart(response_id, call_id, name),)
+        case {"type": "function_call"}:
+            return None
+        case _:
+            return ()
+
+
+def _tool_called(response_id: str, item: Message) -> Events | None:
+    match item:
+        case {"type": "function_call", "call_id": str(call_id), "status": "incomplete"}:
+            return (ToolCancelled(call_id),)
+        case {"type": "function_call", "call_id": str(call_id), "name": str(name), "arguments": str(arguments)}:
+            return (ToolCall(response_id, call_id, name, arguments),)
+        case {"type": "function_call"}:
+            return None
+        case _:
+            return ()
+
+
+def _response_done(response_id: str, response: Message) -> Events:
+    """The end of a response. Some servers say neither status nor usage; one that only says done has completed."""
+    said = _optional_text(response, "status") or "completed"
+    details = _optional_object(response, "status_details")
+    error = _optional_object(details, "error")
+    reason = _optional_text(details, "reason") or _optional_text(error, "code") or _optional_text(error, "type") or ""
+    usage = _usage(_optional_object(response, "usage"))
+    status: ResponseStatus
+    match said:
+        case "cancelled" if reason == "turn_detected":
+            interrupted = ResponseDone(response_id, "interrupted", usage, reason)
+            return (ResponseInterrupted(response_id), interrupted)
+        case "completed":
+            reason, status = "", "completed"
+        case "cancelled" | "incomplete":
+            status = said
+        case _:
+            reason, status = reason or said, "failed"
+    done = ResponseDone(response_id, status, usage, reason)
+    return (_error(error), done) if error else (done,)
+
+
+def _usage(usage: Message) -> Usage:
+    heard = _optional_object(usage, "input_token_details")
+    spoken = _optional_object(usage, "output_token_details")
+    return Usage(
+        input_tokens=_count(usage, "input_tokens"),
+        output_tokens=_count(usage, "output_tokens"),
+        input_audio_tokens=_count(heard, "audio_tokens"),
+        input_cached_tokens=_count(heard, "cached_tokens"),
+        output_audio_tokens=_count(spoken, "audio_tokens"),
+    )
+
+
+def _error(error: Message, otherwise: str = "error") -> SessionError:
+    kind = _optional_text(error, "type")
+    code = _optional_text(error, "code") or kind or otherwise
+    message = _KEY.sub("…", _optional_text(error, "message") or "")
+    return SessionError(
+        code,
+        message,
+        retryable=code not in PERMANENT_CODES and (code in _RETRYABLE or kind in _RETRYABLE),
+        benign=code in _BENIGN or _TRUNCATED_TOO_LATE in message,
+        event_id=_optional_text(error, "event_id"),
+    )
+
+
+def _expiry(session: Message) -> float | None:
+    match session.get("expires_at"):
+        case None:
+            return None
+        case int() | float() as seconds:
+            return float(seconds)
+        case _:
+            raise WireError("session.expires_at should be a number")
+
+
+def _audio(delta: str) -> bytes:
+    try:
+        return a2b_base64(delta, strict_mode=True)
+    except ValueError:
+        raise WireError("audio should be base64") from None
+
+
+def _content_index(fields: Message) -> int:
+    match fields.get("content_index", 0):  # compatible servers leave it out
+        case int(index):
+            return index
+        case _:
+            raise WireError("content_index should be a whole number")
+
+
+def _count(fields: Message, key: str) -> int:
+    match fields.get(key):
+        case None:
+            return 0
+        case int(count):
+            return count
+        case _:
+            raise WireError(f"{key} should be a whole number")
+
+
+def _optional_text(fields: Message, key: str) -> str | None:
+    match fields.get(key):
+        case None | str() as text:
+            return text
+        case _:
+            raise WireError(f"{key} should be text")
+
+
+def _optional_object(fields: Message, key: str) -> Message:
+    match fields.get(key):
+        case None:
+            return {}
+        case dict() as value:
+            return value
+        case _:
+            raise WireError(f"{key} should be an object")

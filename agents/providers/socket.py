@@ -1,0 +1,283 @@
+"""The one socket loop of the providers: opens, sends and reads through a codec, ends."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, NoReturn, Protocol, Self, cast
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from agents.errors import GatewayError, ProviderError
+from agents.events import ClientEvent, ServerEvent, SessionCreated, SessionError
+from agents.realtime import RealtimeConnectOptions
+
+OPEN_TIMEOUT_S: Final = 10.0
+"""TCP, TLS and upgrade take well under a second; a caller waits in silence meanwhile."""
+
+SEND_TIMEOUT_S: Final = 5.0
+"""A peer that takes nothing for this long has five seconds of speech waiting: the conversation is lost."""
+
+CLOSE_TIMEOUT_S: Final = 2.0
+"""The closing handshake is a courtesy; hanging up must not wait for a peer that forgot it."""
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""Providers allow 15 MiB of audio in one message; nothing honest is larger."""
+
+MAX_QUEUED_MESSAGES: Final = 64
+"""Messages read ahead of the session, at most: some seconds of speech, then TCP makes the provider wait."""
+
+PING_INTERVAL_S: Final = 10.0
+PING_TIMEOUT_S: Final = 10.0
+"""With the interval: a peer that vanished without a word is noticed in at most 20 seconds."""
+
+PERMANENT_CODES: Final = frozenset(
+    {"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached", "account_deactivated"}
+)
+"""Refusals that look temporary and are not: asking again, unchanged, fails again."""
+
+_MAX_EXPLANATION: Final = 300  # characters of a peer's explanation that fit a log line
+
+# The library's debug output has every header and every frame, the key and the callers' voices among them.
+_quiet = logging.getLogger(f"{__name__}.frames")
+_quiet.setLevel(logging.INFO)
+
+
+class WireError(GatewayError):
+    """A message that no healthy peer sends. Says what was expected, and never holds the message itself."""
+
+
+class Codec(Protocol):
+    """A provider's wire, without I/O: a module of two functions, or an object where the wire needs a memory."""
+
+    def encode(self, event: ClientEvent) -> Iterable[str | bytes]:
+        """The messages that carry the event. Raises NotSupportedError for what the wire has no words for."""
+
+    def decode(self, message: str | bytes) -> Iterable[ServerEvent]:
+        """What the message says; nothing for routine, RawEvent for unknown types. Raises WireError only."""
+
+
+class Socket(Protocol):
+    """What a `WebSocketFactory` gives: websockets' client, or something like it.
+
+    After its end, and in a `recv` that waits while `close` is called, it raises websockets' ConnectionClosed.
+    """
+
+    async def send(self, message: str | bytes) -> None: ...
+
+    async def recv(self) -> str | bytes: ...
+
+    async def close(self) -> None: ...
+
+
+class SocketConnection:
+    """A RealtimeConnection over one socket. Iterating reads the socket itself; one task may iterate at a time.
+
+    A message that the codec refuses is a SessionError with code `malformed`, and the conversation goes on. Codes 1000
+    and 1001 end the iteration; a lost or broken connection is a ProviderError with code `network`, `closed`, `auth` or
+    `session_expired`. Cancelling a wait for the next event loses nothing.
+    """
+
+    def __init__(self, socket: Socket, codec: Codec) -> None:
+        self._socket = socket
+        self._codec = codec
+        self._decoded: Iterator[ServerEvent] = iter(())
+        self._session_id: str | None = None
+        self._is_closed = False
+
+    @property
+    def session_id(self) -> str | None:
+        return self._session_id
+
+    async def send(self, event: ClientEvent) -> None:
+        """Sends the event; waits at most SEND_TIMEOUT_S for a peer that reads slowly."""
+        over = ProviderError("the connection to the model is over", code="closed", retryable=False)
+        if self._is_closed:
+            raise over
+        messages = self._codec.encode(event)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                for message in messages:
+                    await self._socket.send(message)
+        except ConnectionClosed as error:
+            raise _loss(error) or over from error
+        except TimeoutError as error:
+            problem = f"the model's side took nothing for {SEND_TIMEOUT_S:g} s"
+            raise ProviderError(problem, code="timeout", retryable=True) from error
+        except OSError as error:
+            raise ProviderError(f"the connection was lost: {error}", code="network", retryable=True) from error
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ServerEvent:
+        while not self._is_closed:
+            for event in self._decoded:
+                if isinstance(event, SessionCreated):
+                    self._session_id = event.session_id
+                return event
+            try:
+                message = await self._socket.recv()
+            except ConnectionClosed as error:
+                if not self._is_closed and (loss := _loss(error)) is not None:
+                    raise loss from error
+                break
+            except OSError as error:
+                raise ProviderError(f"the connection was lost: {error}", code="network", retryable=True) from error
+            self._decoded = iter(self._decode(message))
+        raise StopAsyncIteration
+
+    async def close(self) -> None:
+        """Ends the conversation; takes at most CLOSE_TIMEOUT_S."""
+        if not self._is_closed:
+            self._is_closed = True
+            await _shut(self._socket)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _decode(self, message: str | bytes) -> tuple[ServerEvent, ...]:
+        try:
+            return tuple(self._codec.decode(message))
+        except WireError as error:
+            return (SessionError("malformed", f"the model's side sent a message that makes no sense: {error}"),)
+
+
+async def open_socket(
+    url: str, headers: Mapping[str, str], options: RealtimeConnectOptions, *, key_name: str
+) -> Socket:
+    """Opens a socket with the options' `websocket` factory and `abort`; `key_name` is the variable that holds the key.
+
+    Raises ProviderError in at most OPEN_TIMEOUT_S: `aborted`, `timeout`, `network`, `auth`, or what the peer refused.
+    """
+    peer = urlsplit(url).netloc.rpartition("@")[2]
+    abort = options.abort or asyncio.Event()
+    aborted = ProviderError(f"connecting to {peer} was aborted", code="aborted", retryable=False)
+    if abort.is_set():
+        raise aborted
+    async with AsyncExitStack() as unless_open:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S) as deadline, asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(_expire_with(abort, deadline), name="abort of a provider's socket")
+                socket = cast(Socket, await (options.websocket or _upgrade)(url, headers))
+                unless_open.push_async_callback(_shut, socket)
+                watch.cancel()
+        except TimeoutError as error:
+            if abort.is_set():
+                raise aborted from None
+            problem = f"{peer} did not open a session within {OPEN_TIMEOUT_S:g} s"
+            raise ProviderError(problem, code="timeout", retryable=True) from error
+        except ExceptionGroup as group:
+            _raise_why_not_open(group.exceptions[0], peer, key_name, secrets=headers.values())
+        if abort.is_set():
+            raise aborted
+        unless_open.pop_all()
+    return socket
+
+
+def refused(
+    status: int, body: bytes | bytearray | None, peer: str, key_name: str, *, secrets: Iterable[str] = ()
+) -> ProviderError:
+    """What an HTTP answer other than success means. `secrets` are cut out of the peer's explanation."""
+    code, why = _explanation(body)
+    for secret in secrets:
+        for word in secret.split():
+            if len(word) >= 8:
+                why = why.replace(word, "…")
+    said = f"{peer} answered {status}{f': {why}' if why else ''}"
+    if status in (401, 403):
+        return ProviderError(f"{said}; check {key_name}", code="auth", retryable=False)
+    if status == 429:
+        return ProviderError(said, code=code or "rate_limit_exceeded", retryable=code not in PERMANENT_CODES)
+    if status >= 500:
+        return ProviderError(said, code="server_error", retryable=True)
+    return ProviderError(said, code="invalid_request", retryable=False)
+
+
+class _Upgrade(connect):
+    """A handshake that follows no redirect: it would take the conversation to an address that nobody named."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
+async def _upgrade(url: str, headers: Mapping[str, str]) -> ClientConnection:
+    return await _Upgrade(
+        url,
+        additional_headers=headers,
+        logger=_quiet,
+        compression=None,  # base64 of audio does not shrink enough to pay for the delay
+        open_timeout=None,
+        close_timeout=CLOSE_TIMEOUT_S,
+        ping_interval=PING_INTERVAL_S,
+        ping_timeout=PING_TIMEOUT_S,
+        max_size=MAX_MESSAGE_BYTES,
+        max_queue=MAX_QUEUED_MESSAGES,
+    )
+
+
+async def _expire_with(abort: asyncio.Event, deadline: asyncio.Timeout) -> None:
+    await abort.wait()
+    if not deadline.expired():
+        deadline.reschedule(asyncio.get_running_loop().time())
+
+
+async def _shut(socket: Socket) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await socket.close()
+    except (TimeoutError, OSError, ConnectionClosed):
+        pass  # closing is all that was wanted
+    finally:
+        if isinstance(socket, ClientConnection):
+            socket.transport.abort()  # no effect after a whole handshake; ends one cut short
+
+
+def _loss(error: ConnectionClosed) -> ProviderError | None:
+    """What the end of a connection means; None when it ended in good order."""
+    frame = error.rcvd
+    if frame is None:
+        return ProviderError(f"the connection was lost (1006): {error}", code="network", retryable=True)
+    said = f"the model's side closed the connection with {frame.code} {frame.reason[:_MAX_EXPLANATION]!r}"
+    match frame.code:
+        case 1000 | 1001 if "maximum duration" in frame.reason:
+            return ProviderError(said, code="session_expired", retryable=True)
+        case 1000 | 1001 | 1005:  # 1005: a close frame without a code
+            return None
+        case 3000 | 3003:  # registered as Unauthorized and Forbidden
+            return ProviderError(said, code="auth", retryable=False)
+        case code:
+            return ProviderError(said, code="closed", retryable=code in (1011, 1012, 1013, 1014))
+
+
+def _raise_why_not_open(error: Exception, peer: str, key_name: str, *, secrets: Iterable[str]) -> NoReturn:
+    match error:
+        case InvalidStatus(response=response):
+            raise refused(response.status_code, response.body, peer, key_name, secrets=secrets) from error
+        case OSError() | WebSocketException():
+            raise ProviderError(f"cannot reach {peer}: {error}", code="network", retryable=True) from error
+        case _:
+            raise error
+
+
+def _explanation(body: bytes | bytearray | None) -> tuple[str, str]:
+    """The code and the words of an error in JSON; empty when there are none."""
+    try:
+        answer = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return "", ""
+    match answer:
+        case {"error": {"message": str(message), **rest}}:
+            code = rest.get("code") or rest.get("type")
+            return code if isinstance(code, str) else "", message[:_MAX_EXPLANATION]
+        case _:
+            return "", ""

@@ -1,0 +1,195 @@
+"""The simulated caller: a script of utterances, said when the agent has finished. Pure, one tick at a time."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from channels import mulaw
+from channels.carrier_ears import OVER_MS, Ears, Sound
+from channels.carrier_playout import Tick
+from channels.carrier_report import AgentBegan, AgentEnded, CallerBegan, CallEvent, KeyPressed, TroubleFound
+from channels.loudness import speech_end_ms
+
+WAIT_S: Final = 4.0
+"""So long the caller waits for a greeting before speaking anyway."""
+
+GIVE_UP_MS: Final = 15_000
+"""So long a silence makes the caller give up: no reply to the last words, or a reply that neither sounds nor ends."""
+
+KEY_EVERY_MS: Final = 200
+
+SILENT_FRAME: Final = bytes([mulaw.SILENCE]) * mulaw.FRAME_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Something for the caller to say, PCM16 mono 8 kHz. `said` is what it says in words, None when unknown."""
+
+    pcm16_8k: bytes
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What the caller does.
+
+    The caller waits for the greeting and its end (`wait_s` for its beginning), presses `digits`, then says each
+    utterance and waits for the reply and its end, then hangs up. With `interrupt_ms` the next utterance begins so long
+    after the agent became audible instead. `hang_up_after_s` counts from dialling and comes before all else.
+    """
+
+    utterances: tuple[Utterance, ...] = ()
+    digits: str = ""
+    wait_s: float = WAIT_S
+    interrupt_ms: int | None = None
+    hang_up_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What the caller does at one tick: 20 ms of mu-law, a key, hanging up."""
+
+    ulaw: bytes = SILENT_FRAME
+    digit: str | None = None
+    is_hang_up: bool = False
+
+
+@dataclass(slots=True)
+class SpokenTurn:
+    """An utterance that was begun. `speech_end_ms` is when its last sound was spoken."""
+
+    said: str | None
+    speech_end_ms: int
+    reply_began_ms: int | None = None
+
+    @property
+    def reply_ms(self) -> int | None:
+        return None if self.reply_began_ms is None else self.reply_began_ms - self.speech_end_ms
+
+
+@dataclass(slots=True)
+class _Step:
+    """The wait that the caller is in. `heard_ms` is when the sound that it waits for began; None before it does.
+
+    `is_reply_due`: without that sound the caller gives up; without this, the caller goes on after `wait_s`.
+    """
+
+    began_ms: int
+    is_reply_due: bool
+    heard_ms: int | None = None
+
+
+class Caller:
+    """Runs a script against what is heard. `tell` gets each event when it is known. `at_ms` only grows."""
+
+    def __init__(self, script: Script, tell: Callable[[CallEvent], None]) -> None:
+        self.turns: list[SpokenTurn] = []
+        self.ears = Ears()
+        self._script = script
+        self._tell = tell
+        self._step: _Step | None = None
+        self._keys = deque(script.digits)
+        self._next_key_ms: int | None = None
+        self._unsaid = deque(script.utterances)
+        self._speech: deque[bytes] = deque()
+        self._is_done = False
+
+    @property
+    def unsaid(self) -> int:
+        """How many utterances of the script were never begun."""
+        return len(self._unsaid)
+
+    def tick(self, heard: Tick) -> Move:
+        """Takes what the phone plays for 20 ms, gives what the caller does in them."""
+        at_ms = heard.at_ms
+        if self._step is None:
+            self._step = _Step(at_ms, is_reply_due=False)
+        self._listen(heard)
+        self._notice_reply(at_ms, self._step)
+        digit = None
+        if self._is_time_up(at_ms):
+            self._is_done = True
+        elif self._is_ready(at_ms, self._step):
+            digit = self._go_on(at_ms)
+        elif self._has_given_up(at_ms, self._step):
+            self._tell(TroubleFound(at_ms, self._complaint(self._step)))
+            self._is_done = True
+        ulaw = self._speech.popleft() if self._speech else SILENT_FRAME
+        return Move(ulaw, digit, self._is_done)
+
+    def end(self) -> None:
+        """The call is over: what still sounded ended with it."""
+        self._tell_ended(self.ears.end(was_cleared=False))
+
+    def _listen(self, heard: Tick) -> None:
+        is_speaking = bool(self.turns) and heard.at_ms < self.turns[-1].speech_end_ms
+        was_sounding_ms = self.ears.sounding_ms
+        ended = self.ears.hear(heard, len(self.turns), is_speaking)
+        self._tell_ended(ended)
+        began_ms = self.ears.sounding_ms
+        if began_ms is not None and (ended is not None or was_sounding_ms is None):
+            self._tell(AgentBegan(began_ms, self.ears.turn))
+
+    def _tell_ended(self, sound: Sound | None) -> None:
+        if sound is not None:
+            self._tell(AgentEnded(sound.ended_ms, sound.turn, sound.began_ms, sound.was_cleared))
+
+    def _notice_reply(self, at_ms: int, step: _Step) -> None:
+        """The sound we wait for began in this turn and goes on after our last word: earlier sound was not for us."""
+        if step.heard_ms is not None or self.ears.sounding_ms is None or self.ears.turn != len(self.turns):
+            return
+        if not step.is_reply_due:
+            step.heard_ms = self.ears.sounding_ms if self.ears.sounding_ms >= step.began_ms else None
+        elif at_ms >= self.turns[-1].speech_end_ms:
+            step.heard_ms = self.turns[-1].reply_began_ms = self.ears.sounding_ms
+
+    def _is_time_up(self, at_ms: int) -> bool:
+        limit_s = self._script.hang_up_after_s
+        return limit_s is not None and at_ms >= limit_s * 1000
+
+    def _is_ready(self, at_ms: int, step: _Step) -> bool:
+        if self._keys and self._next_key_ms is not None:
+            return at_ms >= self._next_key_ms
+        if step.heard_ms is None:
+            return not step.is_reply_due and at_ms >= step.began_ms + self._script.wait_s * 1000
+        if self._script.interrupt_ms is not None and (self._keys or self._unsaid):
+            return at_ms >= step.heard_ms + self._script.interrupt_ms
+        return self.ears.quiet_ms(at_ms) >= OVER_MS
+
+    def _has_given_up(self, at_ms: int, step: _Step) -> bool:
+        silent_since_ms = max(step.began_ms, self.ears.last_sound_ms or 0)
+        if step.is_reply_due:
+            silent_since_ms = max(silent_since_ms, self.turns[-1].speech_end_ms)
+        return at_ms - silent_since_ms >= GIVE_UP_MS
+
+    def _complaint(self, step: _Step) -> str:
+        after = f"after utterance {len(self.turns)}" if self.turns else "before the first utterance"
+        if step.heard_ms is None:
+            return f"the agent said nothing for {GIVE_UP_MS // 1000} s {after}"
+        return f"the agent's audio went on without a sound for {GIVE_UP_MS // 1000} s {after}"
+
+    def _go_on(self, at_ms: int) -> str | None:
+        """The next thing in the script. Gives the key to press, if it is one."""
+        if self._keys:
+            digit = self._keys.popleft()
+            self._tell(KeyPressed(at_ms, digit))
+            self._next_key_ms = at_ms + KEY_EVERY_MS
+            if not self._keys:
+                self._step = _Step(at_ms, is_reply_due=False)
+            return digit
+        if self._unsaid:
+            self._speak(at_ms, self._unsaid.popleft())
+        else:
+            self._is_done = True
+        return None
+
+    def _speak(self, at_ms: int, utterance: Utterance) -> None:
+        ulaw = mulaw.encode(utterance.pcm16_8k)
+        ulaw += SILENT_FRAME[: -len(ulaw) % mulaw.FRAME_BYTES]
+        self._speech = deque(ulaw[at : at + mulaw.FRAME_BYTES] for at in range(0, len(ulaw), mulaw.FRAME_BYTES))
+        # A frame is sent when it is complete: what goes out now was spoken in the 20 ms before.
+        speech_end = at_ms - mulaw.FRAME_MS + speech_end_ms(utterance.pcm16_8k)
+        self.turns.append(SpokenTurn(utterance.said, speech_end))
+        self._step = _Step(at_ms, is_reply_due=True)
+        self._tell(CallerBegan(at_ms - mulaw.FRAME_MS, len(self.turns), utterance.said))

@@ -1,0 +1,138 @@
+"""Watches a simulated call: passes events on, keeps the tape and the counts, has the agent's words written down."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from agents.audio import PCM_RATE_HZ, Resampler
+from channels import mulaw
+from channels.carrier_caller import Caller, Move
+from channels.carrier_media import Tally
+from channels.carrier_playout import Tick
+from channels.carrier_report import (
+    AgentEnded,
+    AgentHeard,
+    CallEnded,
+    CallEvent,
+    CallReport,
+    CarrierSaid,
+    TroubleFound,
+    Turn,
+)
+from channels.recording import Tape, write_wav
+
+TRANSCRIBE_TIMEOUT_S: Final = 30.0
+
+MARGIN_MS: Final = 200
+"""What is transcribed has so much before and after it: small recognisers repeat or invent words at hard edges."""
+
+Transcribe = Callable[[bytes], Awaitable[str]]
+"""Writes down speech, PCM16 mono 24 kHz."""
+
+
+class Witness:
+    """One call's memory. `origin_s` on the loop's clock is when it was dialled."""
+
+    def __init__(self, on_event: Callable[[CallEvent], None], transcribe: Transcribe | None, origin_s: float) -> None:
+        self.tally = Tally()
+        self.origin_s = origin_s
+        self._on_event = on_event
+        self._transcribe = transcribe
+        self._tape = Tape()
+        self._carrier_said: list[str] = []
+        self._words: defaultdict[int, list[str]] = defaultdict(list)
+        self._unheard: asyncio.Queue[AgentEnded | None] = asyncio.Queue()
+        self._ended: CallEnded | None = None
+
+    def now_ms(self) -> int:
+        return round((asyncio.get_running_loop().time() - self.origin_s) * 1000)
+
+    def tell(self, event: CallEvent) -> None:
+        """Passes an event on, after taking from it what the report will need."""
+        match event:
+            case TroubleFound(_, text):
+                self.tally.fail(text)
+            case CarrierSaid(_, text):
+                self._carrier_said.append(text)
+            case AgentEnded():
+                self._unheard.put_nowait(event)
+            case CallEnded():
+                self._ended = event
+                self._unheard.put_nowait(None)
+                return  # told at the end of `write_down`, after the last words that were heard in the call
+        self._on_event(event)
+
+    def trouble(self, text: str) -> None:
+        self.tell(TroubleFound(self.now_ms(), text))
+
+    def saw(self, tick: Tick, move: Move) -> None:
+        """Keeps what was played and said at one tick."""
+        if tick.ulaw is not None:
+            self._tape.play(tick.at_ms, tick.ulaw)
+        # A frame goes out when it is complete, so it began to be spoken one frame ago.
+        self._tape.say(tick.at_ms - mulaw.FRAME_MS, move.ulaw)
+
+    async def write_down(self) -> None:
+        """Writes down the agent's words, stretch by stretch, until the call has ended and all is written."""
+        while (sound := await self._unheard.get()) is not None:
+            if self._transcribe is not None:
+                await self._hear(self._transcribe, sound)
+        if self._ended is not None:
+            self._on_event(self._ended)
+
+    async def save(self, path: Path) -> None:
+        """Writes the recording. A disk that cannot take it is an error in the report."""
+        try:
+            await asyncio.to_thread(write_wav, path, self._tape)
+        except OSError as error:
+            self.tally.fail(f"{path}: the recording could not be written: {error.strerror}")
+
+    def report(self, call_sid: str, caller: Caller, recording: Path | None) -> CallReport:
+        """Sums a call up that has ended."""
+        assert self._ended is not None
+        ears, tally = caller.ears, self.tally
+        return CallReport(
+            call_sid=call_sid,
+            answer_ms=ears.first_sound_ms,
+            greeting=self._heard(0),
+            turns=tuple(Turn(turn.said, turn.reply_ms, self._heard(n)) for n, turn in enumerate(caller.turns, 1)),
+            unsaid=caller.unsaid,
+            frames_sent=tally.frames_sent,
+            frames_received=tally.frames_received,
+            marks=tally.marks,
+            clears=tally.clears,
+            playout_gaps=ears.gaps,
+            playout_gap_ms=ears.gap_ms,
+            ended_by=self._ended.by,
+            duration_ms=self._ended.at_ms,
+            lateness_p99_ms=round(float(np.percentile(tally.lateness_ms, 99)), 1) if tally.lateness_ms else 0.0,
+            recording=str(recording) if recording else None,
+            carrier_said=tuple(self._carrier_said),
+            warnings=tuple(tally.warnings),
+            errors=tuple(tally.errors),
+            tape=self._tape,
+        )
+
+    async def _hear(self, transcribe: Transcribe, sound: AgentEnded) -> None:
+        heard = self._tape.heard(sound.began_ms - MARGIN_MS, sound.at_ms + MARGIN_MS)
+        pcm = await asyncio.to_thread(_at_24k, heard)
+        try:
+            async with asyncio.timeout(TRANSCRIBE_TIMEOUT_S):
+                text = await transcribe(pcm)
+        except Exception as error:
+            self.tally.warn(f"a transcript is missing: {error or type(error).__name__}")
+            return
+        self._words[sound.turn].append(text)
+        self._on_event(AgentHeard(self.now_ms(), sound.turn, text))
+
+    def _heard(self, turn: int) -> str | None:
+        return None if self._transcribe is None else " ".join(filter(None, self._words[turn]))
+
+
+def _at_24k(pcm16_8k: bytes) -> bytes:
+    resampler = Resampler(mulaw.RATE_HZ, PCM_RATE_HZ)
+    return resampler.feed(pcm16_8k) + resampler.flush()

@@ -1,0 +1,48 @@
+"""The service as one Starlette application."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+
+from agents.agent import RealtimeAgent
+from gateway.calls import Calls
+from gateway.media import media_endpoint
+from gateway.numbers import Numbers
+from gateway.settings import MEDIA_PATH, Settings
+from gateway.signature import SignatureChecker
+from gateway.webhooks import Webhooks
+
+
+def make_app(settings: Settings, agents: Mapping[str, RealtimeAgent], numbers: Numbers, calls: Calls) -> Starlette:
+    """The application. Starting it warms the models up; stopping it ends every call."""
+    checker = SignatureChecker(settings.auth_tokens)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for agent in agents.values():
+                if isinstance(agent.model, AbstractAsyncContextManager):
+                    await stack.enter_async_context(agent.model)
+            await stack.enter_async_context(calls)
+            yield
+
+    async def healthz(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> JSONResponse:
+        state = "draining" if calls.is_draining else "ready" if calls.has_room else "full"
+        return JSONResponse({"status": state, "calls": len(calls)}, 200 if state == "ready" else 503)
+
+    return Starlette(
+        routes=[
+            *Webhooks(settings, calls, numbers, checker).routes(),
+            WebSocketRoute(MEDIA_PATH, media_endpoint(settings, calls, checker)),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        lifespan=lifespan,
+    )

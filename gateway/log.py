@@ -1,0 +1,58 @@
+"""Log lines with the call they belong to: text for people, JSON for machines; never audio, secrets or whole numbers."""
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+current_call: Final[ContextVar[str]] = ContextVar("call", default="")
+"""The CallSid of the call that the running task serves."""
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def set_up(level: str, style: Literal["text", "json"]) -> None:
+    """Sends every log line to standard error, once. `extra` fields of a record follow its message."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if style == "json" else _Text())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("websockets", "uvicorn.error", "uvicorn.access", "aiohttp"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def masked(number: str) -> str:
+    """A number or address of which only the last digits show: enough to find a call, too little to ring back."""
+    return f"…{number[-3:]}" if len(number) > 6 else "…"
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        call = current_call.get()
+        words = [time, record.levelname.lower(), *([call[:10]] if call else []), record.getMessage()]
+        words += [f"{name}={value}" for name, value in _extra(record).items()]
+        if record.exc_info:
+            words.append("\n" + self.formatException(record.exc_info))
+        return " ".join(words)
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if current_call.get():
+            line["call"] = current_call.get()
+        line |= _extra(record)
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}

@@ -1,0 +1,90 @@
+"""Answers calls until it is told to stop. Prints how to call it, from here and from a telephone."""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from agents.assemble import make_agent
+from gateway import log as gateway_log
+from gateway import run_file
+from gateway.app import make_app
+from gateway.calls import Calls
+from gateway.configuration import Configuration, load_configuration
+from gateway.server import Server
+from gateway.settings import Settings, read_settings
+from gateway.webhooks import STATUS_PATH, VOICE_PATH
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_ACCOUNT = "AC" + "0" * 32
+"""The account that simulated calls come from when no real one is set."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="address to listen on (default: HOST, else 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: PORT, else 8080)")
+    parser.add_argument("--config", type=Path, help="the configuration folder (default: CONFIG_DIR, else config)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until a signal. Raises ConfigError, before listening, for a wrong environment or configuration."""
+    environment = os.environ | ({"CONFIG_DIR": str(options.config)} if options.config else {})
+    settings = read_settings(environment, host=options.host, port=options.port)
+    gateway_log.set_up(settings.log_level, settings.log_format)
+    configuration = load_configuration(settings.config_dir, environment)
+    agents = {
+        name: make_agent(name, spec, settings.config_dir, environment) for name, spec in configuration.agents.items()
+    }
+    calls = Calls(agents, settings.max_calls)
+    app = make_app(settings, agents, configuration.numbers, calls)
+    server = Server(
+        app,
+        calls,
+        settings.host,
+        settings.port,
+        settings.drain_s,
+        lambda: print(welcome(settings, configuration), flush=True),
+    )
+    with run_file.shared(settings.port, _run_file(settings)):
+        server.run()
+    return 0
+
+
+def welcome(settings: Settings, configuration: Configuration) -> str:
+    """What to do next, for the terminal."""
+    answering = configuration.numbers.default or ", ".join(sorted(set(configuration.numbers.agents.values())))
+    lines = [
+        "",
+        f"Ready on http://{settings.host}:{settings.port}; {answering} answers.",
+        "",
+        "Call it from here, in a second terminal:",
+        '    .venv/bin/voice-gateway call --say "What are your opening hours?"',
+        "    .venv/bin/voice-gateway call --wav question.wav",
+        "",
+    ]
+    if settings.has_invented_token:
+        lines += [
+            "Let a Twilio number reach it: give this port a public https address (a tunnel, a proxy), then start with",
+            "    PUBLIC_URL=https://voice.example.com TWILIO_AUTH_TOKEN=<your account's token> make run",
+            "and in the number's voice settings, at Twilio, set",
+            f"    A call comes in:      POST https://voice.example.com{VOICE_PATH}",
+            f"    Call status changes:  POST https://voice.example.com{STATUS_PATH}",
+        ]
+    else:
+        lines += [
+            "In the number's voice settings, at Twilio, set",
+            f"    A call comes in:      POST {settings.base_url}{VOICE_PATH}",
+            f"    Call status changes:  POST {settings.base_url}{STATUS_PATH}",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _run_file(settings: Settings) -> run_file.RunFile:
+    local = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return run_file.RunFile(
+        url=f"http://{local}:{settings.port}",
+        public_url=settings.base_url,
+        account_sid=settings.account_sid or UNKNOWN_ACCOUNT,
+        auth_token=settings.auth_tokens[0] if settings.has_invented_token else None,
+    )

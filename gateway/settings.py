@@ -1,0 +1,89 @@
+"""Where the service runs and what secrets it holds: the environment, read once."""
+
+import secrets
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from agents.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """One field for each environment variable, named in its alias; `config/README.md` explains them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    auth_tokens: tuple[str, ...] = Field((), alias="TWILIO_AUTH_TOKEN", repr=False)
+    account_sid: str | None = Field(None, alias="TWILIO_ACCOUNT_SID", pattern=r"^AC[0-9a-f]{32}$")
+    public_url: str = Field("", alias="PUBLIC_URL")
+    host: str = Field("127.0.0.1", alias="HOST", min_length=1)
+    port: int = Field(8080, alias="PORT", ge=1, le=65535)
+    config_dir: Path = Field(Path("config"), alias="CONFIG_DIR")
+    max_calls: int = Field(50, alias="MAX_CALLS", ge=1, le=10_000)
+    drain_s: float = Field(30.0, alias="DRAIN_S", ge=0, le=3600)
+    log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+    has_invented_token: bool = Field(False, init=False)
+
+    @field_validator("auth_tokens", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be like https://voice.example.com")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _verifies_what_it_can(self) -> Self:
+        if not self.auth_tokens and (self.public_url or not _is_loopback(self.host)):
+            raise ValueError("TWILIO_AUTH_TOKEN must be set: without it nobody could tell Twilio from a stranger")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """What our addresses begin with in the eyes of the caller's network."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def media_url(self) -> str:
+        """Where media streams come to: wss where webhooks are https."""
+        return f"ws{self.base_url.removeprefix('http')}{MEDIA_PATH}"
+
+
+MEDIA_PATH: Final = "/twilio/media"
+
+
+def read_settings(environment: Mapping[str, str], *, host: str | None = None, port: int | None = None) -> Settings:
+    """The settings, `host` and `port` of the command line winning. Raises ConfigError that names every wrong variable.
+
+    Without TWILIO_AUTH_TOKEN, on loopback, a token is invented: checks stay on, and only who can read the run file can
+    call.
+    """
+    given = {name: value for name, value in environment.items() if value.strip()}
+    given |= {name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".removeprefix(": ") for e in error.errors()]
+        raise ConfigError("the environment is wrong:\n  " + "\n  ".join(wrong)) from None
+    if settings.auth_tokens:
+        return settings
+    return settings.model_copy(update={"auth_tokens": (secrets.token_hex(16),), "has_invented_token": True})
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

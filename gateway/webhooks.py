@@ -1,0 +1,130 @@
+"""What Twilio asks over HTTP: what to do with a call, and what to do next; what it tells: how things went."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway import twiml
+from gateway.calls import Calls
+from gateway.log import current_call, masked
+from gateway.numbers import Numbers
+from gateway.settings import Settings
+from gateway.signature import SignatureChecker
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES: Final = 64 * 1024
+"""Twilio's requests are a few kilobytes, the longest with a caller's signed identity."""
+
+MAX_FIELDS: Final = 200
+
+VOICE_PATH: Final = "/twilio/voice"
+AFTER_STREAM_PATH: Final = "/twilio/after-stream"
+STATUS_PATH: Final = "/twilio/status"
+STREAM_STATUS_PATH: Final = "/twilio/stream-status"
+
+_OVER: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+
+Answer = Callable[[FormData], Awaitable[str]]
+
+
+class Webhooks:
+    """Twilio's HTTP requests. Each is answered only when it is signed over the public address and every parameter."""
+
+    def __init__(self, settings: Settings, calls: Calls, numbers: Numbers, checker: SignatureChecker) -> None:
+        self._settings = settings
+        self._calls = calls
+        self._numbers = numbers
+        self._checker = checker
+
+    def routes(self) -> list[Route]:
+        answers: dict[str, Answer] = {
+            VOICE_PATH: self._voice,
+            AFTER_STREAM_PATH: self._after_stream,
+            STATUS_PATH: self._status,
+            STREAM_STATUS_PATH: self._stream_status,
+        }
+        return [Route(path, self._checked(path, answer), methods=["GET", "POST"]) for path, answer in answers.items()]
+
+    def _checked(self, path: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            body = await _body(request)
+            if body is None:
+                return PlainTextResponse("too large", 413)
+            url = self._settings.base_url + path
+            if request.url.query:
+                url += f"?{request.url.query}"
+            query, form = _fields(request.url.query), _fields(body)
+            if query is None or form is None:
+                return PlainTextResponse("not a form", 400)
+            if not self._checker.is_signed(url, form, request.headers.get("X-Twilio-Signature")):
+                log.warning("refused a request to %s that Twilio did not sign for %s", path, self._settings.base_url)
+                return PlainTextResponse("not signed by Twilio", 403)
+            fields = form if request.method == "POST" else query
+            if not self._is_our_account(fields):
+                log.warning("refused a request to %s for another account", path)
+                return PlainTextResponse("not this account", 403)
+            current_call.set(str(fields.get("CallSid", "")))
+            return Response(await answer(fields), media_type="text/xml")
+
+        return endpoint
+
+    def _is_our_account(self, fields: FormData) -> bool:
+        return self._settings.account_sid in (None, fields.get("AccountSid"))
+
+    async def _voice(self, fields: FormData) -> str:
+        sid, caller, called = (str(fields.get(name, "")) for name in ("CallSid", "From", "To"))
+        agent = self._numbers.agent_for(called)
+        if not sid or agent is None:
+            log.info("call from %s to %s: no agent answers this number", masked(caller), masked(called))
+            return twiml.hang_up(twiml.NOT_IN_SERVICE)
+        parameters = {name: value for name, value in fields.items() if isinstance(value, str)}
+        call = self._calls.open(sid, agent, caller, called, parameters)
+        if call is None:
+            log.warning("call from %s turned away: %d calls are live", masked(caller), len(self._calls))
+            return twiml.busy()
+        base = self._settings.base_url
+        return twiml.connect(self._settings.media_url, base + AFTER_STREAM_PATH, base + STREAM_STATUS_PATH, call.token)
+
+    async def _after_stream(self, fields: FormData) -> str:
+        """The stream is over and the caller still there: the agent ended the call, or something broke."""
+        sid = str(fields.get("CallSid", ""))
+        await self._calls.end(sid, "line")  # live still: the stream was lost, or never came
+        closed = self._calls.how_it_ended(sid)
+        broke = closed is None or closed.reason in ("provider", "line", "error")
+        return twiml.hang_up(twiml.TROUBLE if broke else None)
+
+    async def _status(self, fields: FormData) -> str:
+        if fields.get("CallStatus") in _OVER:
+            await self._calls.hung_up(str(fields.get("CallSid", "")))
+        return twiml.nothing()
+
+    async def _stream_status(self, fields: FormData) -> str:
+        if fields.get("StreamEvent") == "stream-error":
+            log.warning("Twilio reports a stream error: %s", str(fields.get("StreamError", ""))[:200])
+        return twiml.nothing()
+
+
+async def _body(request: Request) -> bytes | None:
+    """The whole body; None when it is longer than any of Twilio's."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return body
+
+
+def _fields(text: str | bytes) -> FormData | None:
+    """Every field, the empty ones too, as they count for the signature. None for what is not a form."""
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        return FormData([*parse_qsl(decoded, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")])
+    except ValueError:
+        return None
