@@ -54,7 +54,8 @@ class Call:
         finally:
             seconds = self._clock() - self._began_at
             detail = f" ({closed.detail})" if closed.detail else ""
-            log.info("call ended: %s%s after %.1f s", closed.reason, detail, seconds)
+            level = logging.WARNING if closed.reason in ("provider", "line", "error") else logging.INFO
+            log.log(level, "call ended: %s%s after %.1f s", closed.reason, detail, seconds)
         return closed
 
     async def _converse(self) -> Closed:

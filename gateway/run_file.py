@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.errors import ConfigError
 
@@ -48,7 +48,7 @@ def read(port: int | None = None) -> RunFile:
     for path in paths:
         try:
             return RunFile.model_validate_json(path.read_text())
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             continue
     where = f" on port {port}" if port else ""
     raise ConfigError(f"no gateway is running here{where}; start one with `make run`, or give --url and --auth-token")

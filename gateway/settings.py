@@ -38,9 +38,10 @@ class Settings(BaseModel):
     @classmethod
     def _is_an_origin(cls, url: str) -> str:
         parts = urlsplit(url)
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        is_web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if url and (not is_web or parts.query or parts.fragment):
             raise ValueError("must be like https://voice.example.com")
-        return url.rstrip("/")
+        return parts.geturl().rstrip("/")
 
     @model_validator(mode="after")
     def _verifies_what_it_can(self) -> Self:
@@ -51,7 +52,8 @@ class Settings(BaseModel):
     @property
     def base_url(self) -> str:
         """What our addresses begin with in the eyes of the caller's network."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     @property
     def media_url(self) -> str:
@@ -68,7 +70,7 @@ def read_settings(environment: Mapping[str, str], *, host: str | None = None, po
     Without TWILIO_AUTH_TOKEN, on loopback, a token is invented: checks stay on, and only who can read the run file can
     call.
     """
-    given = {name: value for name, value in environment.items() if value.strip()}
+    given = {name: value for name, value in environment.items() if name.isupper() and value.strip()}
     given |= {name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None}
     try:
         settings = Settings.model_validate(given)

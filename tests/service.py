@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlencode
 
 import aiohttp
@@ -15,6 +16,7 @@ from channels.carrier import Dial, new_call_sid, place_call
 from channels.carrier_caller import Script, Utterance
 from channels.carrier_media import MediaLeg, Tally, open_leg
 from channels.carrier_report import CallReport
+from channels.carrier_witness import Transcribe
 from channels.media_streams import Start
 from channels.signature import sign
 from channels.twiml import Connect, parse
@@ -42,11 +44,19 @@ class Service:
         """What a first SIGTERM does."""
         self.server.should_exit = True
 
-    async def call(self, *said: bytes, number: str = NUMBER, **script: object) -> CallReport:
+    async def call(
+        self,
+        *said: bytes,
+        number: str = NUMBER,
+        transcribe: Transcribe | None = None,
+        recording: Path | None = None,
+        **script: object,
+    ) -> CallReport:
         """A whole simulated call; `said` are the caller's utterances, PCM16 at 8 kHz."""
         dial = Dial(public_url=PUBLIC, local_url=self.url, auth_token=TOKEN, account_sid=ACCOUNT, to_number=number)
         utterances = tuple(Utterance(pcm, None) for pcm in said)
-        return await place_call(dial, Script(utterances=utterances, **script))  # type: ignore[arg-type]
+        told = Script(utterances=utterances, **script)  # type: ignore[arg-type]
+        return await place_call(dial, told, transcribe=transcribe, recording=recording)
 
     async def post(
         self, path: str, fields: Mapping[str, str] | Sequence[tuple[str, str]], signature: str | None = ""
