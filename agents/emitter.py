@@ -48,7 +48,7 @@ class Emitter:
 
     def off(self, kind: str, listener: Listener) -> Self:
         """Removes the listener, also one added by `once`. Does nothing when it is not there."""
-        self._listeners[kind] = [entry for entry in self._listeners.get(kind, []) if entry[0] is not listener]
+        self._listeners[kind] = [entry for entry in self._listeners.get(kind, []) if entry[0] != listener]
         return self
 
     def emit(self, event: SessionEvent) -> bool:
@@ -57,11 +57,10 @@ class Emitter:
             return False
         if event.kind in self._sticky:
             self._last[event.kind] = event
-        entries = self._listeners.get(event.kind, [])
-        for listener, once in tuple(entries):
-            if once:
-                self.off(event.kind, listener)
-            self._tell(listener, event)
+        entries = tuple(self._listeners.get(event.kind, ()))
+        for listener, once in entries:
+            if not once or self._spend(event.kind, listener):
+                self._tell(listener, event)
         for stream in self._streams:
             stream.put(event)
         return bool(entries or self._streams)
@@ -110,6 +109,14 @@ class Emitter:
                 return self
         self._listeners.setdefault(kind, []).append((listener, once))
         return self
+
+    def _spend(self, kind: str, listener: Listener) -> bool:
+        """Removes a listener that was added by `once`. False when it has fired or was removed meanwhile."""
+        entries = self._listeners[kind]
+        if (listener, True) not in entries:
+            return False
+        entries.remove((listener, True))
+        return True
 
     def _tell(self, listener: Listener, event: SessionEvent) -> None:
         try:

@@ -73,6 +73,8 @@ class ResponseSequencer:
             return
         refused, self._sent = self._sent, None
         self._is_requested = False
+        if self._active is None:
+            self._is_cancelling = False  # what was to be cancelled will not be
         if again:
             if refused.say or refused.instructions:
                 self._worded.appendleft(refused)

@@ -17,7 +17,7 @@ def render(text: str, variables: Mapping[str, str]) -> str:
         return text
     try:
         return _compiled(text).render(variables)
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise ConfigError(f"cannot fill in {text[:80]!r}: {error}") from error
 
 

@@ -5,9 +5,9 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_json
 
 from agents.errors import ConfigError, ToolError
@@ -59,15 +59,11 @@ class FunctionTool:
         runs in a thread, which a timeout leaves behind to end by itself.
         """
         try:
-            parsed = self.arguments.model_validate_json(arguments or "{}")
-            given: dict[str, Any] = {name: getattr(parsed, name) for name in type(parsed).model_fields}
+            given = self._given(arguments)
             if self.context_parameter:
                 given[self.context_parameter] = context
             async with asyncio.timeout(self.timeout_s):
                 return _as_text(await self._run(given))
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
-            return f"Error: the arguments do not fit the tool: {wrong}"
         except ToolError as error:
             return f"Error: {error}"
         except TimeoutError:
@@ -75,6 +71,15 @@ class FunctionTool:
         except Exception:
             log.exception("tool %s raised", self.name)
             return "Error: the tool failed."
+
+    def _given(self, arguments: str) -> dict[str, Any]:
+        """The model's arguments by parameter. Raises ToolError for those that do not fit."""
+        try:
+            parsed = self.arguments.model_validate_json(arguments or "{}")
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
+            raise ToolError(f"the arguments do not fit the tool: {wrong}") from None
+        return {str(field.alias): getattr(parsed, name) for name, field in self.arguments.model_fields.items()}
 
     async def _run(self, given: dict[str, Any]) -> object:
         if inspect.iscoroutinefunction(self.function):
@@ -105,18 +110,20 @@ def tool(
 
     def make(function: Callable[..., object]) -> FunctionTool:
         title = name or str(getattr(function, "__name__", "tool"))
-        arguments, context_parameter = _arguments(function, title)
-        schema = ToolSchema(
-            name=title,
-            description=description or (inspect.getdoc(function) or "").split("\n\n")[0],
-            parameters={k: v for k, v in arguments.model_json_schema().items() if k != "title"},
-        )
+        try:
+            arguments, context_parameter = _arguments(function, title)
+            parameters = {k: v for k, v in arguments.model_json_schema().items() if k != "title"}
+        except (NameError, TypeError, ValueError, PydanticUserError) as error:
+            raise ConfigError(f"tool {title}: {error}") from error
+        text = description or (inspect.getdoc(function) or "").split("\n\n")[0]
+        schema = ToolSchema(name=title, description=text, parameters=parameters)
         return FunctionTool(schema, function, arguments, context_parameter, timeout_s)
 
     return make(function) if function else make
 
 
 def _arguments(function: Callable[..., object], title: str) -> tuple[type[BaseModel], str | None]:
+    """A model whose aliases are the parameters' names: as a field's name, `json` or `_id` would mean something else."""
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     context_parameter = None
@@ -128,8 +135,8 @@ def _arguments(function: Callable[..., object], title: str) -> tuple[type[BaseMo
             raise ConfigError(f"tool {title}: parameter {parameter.name} cannot be given by name")
         if parameter.name not in hints:
             raise ConfigError(f"tool {title}: parameter {parameter.name} has no type hint")
-        fields[parameter.name] = (
-            hints[parameter.name],
+        fields[f"parameter_{len(fields)}"] = (
+            Annotated[hints[parameter.name], Field(alias=parameter.name)],
             ... if parameter.default is parameter.empty else parameter.default,
         )
     return create_model(title, __config__=ConfigDict(extra="forbid"), **fields), context_parameter

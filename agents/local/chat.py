@@ -1,0 +1,124 @@
+"""Brain two: a model behind an OpenAI-compatible chat endpoint, heard sentence by sentence as it writes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any, Final
+from uuid import uuid4
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from agents.errors import ProviderError
+from agents.events import Usage
+from agents.local.brain import Say, Step
+from agents.local.chat_wire import AnswerStream, request_body
+from agents.local.conversation import Conversation, Message
+from agents.local.sentences import SentenceSplitter
+from agents.realtime import SessionConfig
+from agents.schema import BrainSpec
+
+CONNECT_TIMEOUT_S: Final = 5.0
+"""The caller hears silence meanwhile."""
+
+FIRST_WORD_TIMEOUT_S: Final = 10.0
+"""From asking to the first word: a local model that must be loaded first takes seconds, a caller waits no longer."""
+
+NEXT_WORD_TIMEOUT_S: Final = 10.0
+"""Between two words; lines that only keep the connection alive are none."""
+
+ANSWER_TIMEOUT_S: Final = 60.0
+"""Longest answer: some minutes of speech at the slowest endpoint that keeps up with a voice."""
+
+_MAX_EXPLANATION: Final = 200  # characters of an endpoint's refusal that fit a log line
+
+_CODES: Final = {401: "auth", 403: "auth", 404: "not_found", 429: "rate_limit"}
+
+
+class ChatBrain:
+    """Asks the endpoint, over connections that last as long as the call."""
+
+    follows_instructions = True
+
+    def __init__(self, brain: BrainSpec, http: aiohttp.ClientSession) -> None:
+        self._brain = brain
+        self._http = http
+        self._url = f"{brain.url.rstrip('/')}/chat/completions"
+
+    async def answer(
+        self, conversation: Conversation, asked: Sequence[Message], config: SessionConfig, instructions: str | None
+    ) -> AsyncGenerator[Step]:
+        """Says each sentence once it is written; then calls tools, then tells the usage.
+
+        ProviderError codes: `timeout`, `network`, `auth`, `not_found`, `rate_limit`, `http_<status>`, `malformed`,
+        `chat` for what the endpoint reports within its answer.
+        """
+        body = request_body(self._brain, config, conversation.items, instructions)
+        stream = AnswerStream(uuid4().hex)
+        written = SentenceSplitter()
+        usage = Usage()
+        async with aclosing(self._pieces(body, stream)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Usage):
+                    usage = piece
+                    continue
+                for sentence in written.feed(piece):
+                    yield Say(sentence)
+        for sentence in written.flush():
+            yield Say(sentence)
+        for call in stream.calls():
+            yield call
+        yield usage
+
+    async def _pieces(self, body: dict[str, Any], stream: AnswerStream) -> AsyncGenerator[str | Usage]:
+        """The answer as it is written. Being stopped closes the request."""
+        now = asyncio.get_running_loop().time
+        answer_by = now() + ANSWER_TIMEOUT_S
+        word_by = now() + FIRST_WORD_TIMEOUT_S
+        with _translated_errors():
+            async with asyncio.timeout_at(word_by):
+                response = await self._http.post(self._url, json=body)
+            async with response:
+                await _refuse_failure(response)
+                while not stream.is_done:
+                    async with asyncio.timeout_at(min(word_by, answer_by)):
+                        line = await response.content.readline()
+                    if not line:
+                        return
+                    for piece in stream.feed(line):
+                        yield piece
+                        word_by = now() + NEXT_WORD_TIMEOUT_S
+
+
+@asynccontextmanager
+async def open_chat(brain: BrainSpec, api_key: str | None) -> AsyncIterator[ChatBrain]:
+    """A chat brain for the length of one call."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
+        yield ChatBrain(brain, http)
+
+
+async def _refuse_failure(response: aiohttp.ClientResponse) -> None:
+    if response.status < 400:
+        return
+    explanation = (await response.content.read(_MAX_EXPLANATION)).decode("utf-8", "replace")
+    raise ProviderError(
+        f"the chat endpoint answered {response.status}: {explanation}",
+        code=_CODES.get(response.status, f"http_{response.status}"),
+        retryable=response.status == 429 or response.status >= 500,
+    )
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise ProviderError("the chat endpoint is too slow", code="timeout", retryable=True) from error
+    except (HttpProcessingError, ValueError) as error:
+        raise ProviderError(
+            f"the chat endpoint's stream is broken: {error}", code="malformed", retryable=True
+        ) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ProviderError(f"the chat endpoint cannot be reached: {error}", code="network", retryable=True) from error
