@@ -100,13 +100,14 @@ class MediaLeg:
 
     `run` makes a whole healthy stream of it. The other methods send one message each, numbered as Twilio numbers them,
     for streams that are not healthy; they raise ChannelError once the socket is closed or unread for too long.
+    `socket` is the bare one below them.
     """
 
     def __init__(self, socket: ClientConnection, start: Start, tally: Tally) -> None:
         self.start = start
         self.tally = tally
         self.playout = Playout()
-        self._socket = socket
+        self.socket = socket
         self._sending = asyncio.Lock()
         self._sequence = 0
         self._chunk = 0
@@ -142,7 +143,7 @@ class MediaLeg:
 
     def reset(self) -> None:
         """Drops the connection without a word, as a network that fails does."""
-        self._socket.transport.abort()
+        self.socket.transport.abort()
 
     async def receive(self) -> None:
         """Takes what the service sends until the socket is closed, and answers clears and marks that are due at once.
@@ -150,7 +151,7 @@ class MediaLeg:
         Messages that Twilio would not take are errors in the tally, and have no other effect.
         """
         try:
-            async for message in self._socket:
+            async for message in self.socket:
                 try:
                     await self._take(message)
                 except WireError as error:
@@ -175,10 +176,10 @@ class MediaLeg:
                 receiving.cancel()
         if not ticking.cancelled() and ticking.result():
             return True
-        await self._socket.wait_closed()
-        if self._socket.close_code not in (1000, 1005):
-            reason = f": {self._socket.close_reason}" if self._socket.close_reason else ""
-            raise ChannelError(f"the media socket broke with code {self._socket.close_code}{reason} (31903)")
+        await self.socket.wait_closed()
+        if self.socket.close_code not in (1000, 1005):
+            reason = f": {self.socket.close_reason}" if self.socket.close_reason else ""
+            raise ChannelError(f"the media socket broke with code {self.socket.close_code}{reason} (31903)")
         return False
 
     async def _talk(self, phone: Callable[[Tick], Move], origin_s: float) -> bool:
@@ -245,11 +246,11 @@ class MediaLeg:
     async def _send(self, message: str | bytes) -> None:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._socket.send(message)
+                await self.socket.send(message)
         except ConnectionClosed:
             raise ChannelError("the media socket is closed") from None
         except TimeoutError:
             unread = f"the service left the media socket unread for {SEND_TIMEOUT_S:.0f} s (31930)"
             self.tally.fail(unread)
-            await self._socket.close()
+            await self.socket.close()
             raise ChannelError(unread) from None

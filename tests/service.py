@@ -34,15 +34,9 @@ NUMBER = "+15550100200"
 
 @dataclass(frozen=True)
 class Service:
-    """The service that runs. `url` is where it is; it is known to the world as PUBLIC."""
+    """A service at `url`, known to the world as PUBLIC."""
 
     url: str
-    calls: Calls
-    server: Server
-
-    def stop(self) -> None:
-        """What a first SIGTERM does."""
-        self.server.should_exit = True
 
     async def call(
         self,
@@ -73,12 +67,6 @@ class Service:
             async with http.post(self.url + path, data=body, headers=headers, allow_redirects=False) as answer:
                 return answer.status, await answer.text()
 
-    async def started(self, start: Start) -> None:
-        """Waits until the service has taken the call's stream."""
-        async with asyncio.timeout(5):
-            while not ((call := self.calls.live(start.call_sid)) and call.is_claimed):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-
     async def ring(self, sid: str | None = None) -> Start:
         """A voice webhook, answered: what the media stream's `start` has to say."""
         sid = sid or new_call_sid()
@@ -101,6 +89,24 @@ class Service:
             yield leg
 
 
+@dataclass(frozen=True)
+class RunningService(Service):
+    """One that runs in this event loop, and can be looked into."""
+
+    calls: Calls
+    server: Server
+
+    def stop(self) -> None:
+        """What a first SIGTERM does."""
+        self.server.should_exit = True
+
+    async def started(self, start: Start) -> None:
+        """Waits until the service has taken the call's stream."""
+        async with asyncio.timeout(5):
+            while not ((call := self.calls.live(start.call_sid)) and call.is_claimed):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
 def voice_fields(sid: str, number: str = NUMBER) -> dict[str, str]:
     return {
         "CallSid": sid,
@@ -114,10 +120,12 @@ def voice_fields(sid: str, number: str = NUMBER) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(*agents: RealtimeAgent, numbers: Numbers | None = None, **environment: str) -> AsyncIterator[Service]:
+async def running(
+    *agents: RealtimeAgent, numbers: Numbers | None = None, **environment: str
+) -> AsyncIterator[RunningService]:
     """The service with these agents, the first of which answers. Afterwards no task of it is left."""
     before = asyncio.all_tasks()
-    port = _free_port()
+    port = free_port()
     settings = read_settings(
         {"TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_URL": PUBLIC, "TWILIO_ACCOUNT_SID": ACCOUNT, "DRAIN_S": "0"} | environment,
         port=port,
@@ -131,7 +139,7 @@ async def running(*agents: RealtimeAgent, numbers: Numbers | None = None, **envi
     try:
         async with asyncio.timeout(30):
             await ready.wait()
-        yield Service(f"http://{settings.host}:{port}", calls, server)
+        yield RunningService(f"http://{settings.host}:{port}", calls, server)
     finally:
         server.should_exit = True
         await serving
@@ -141,7 +149,7 @@ async def running(*agents: RealtimeAgent, numbers: Numbers | None = None, **envi
     assert not left
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

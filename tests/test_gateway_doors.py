@@ -18,7 +18,7 @@ from channels.carrier import new_call_sid
 from channels.media_streams import Start
 from channels.signature import sign
 from gateway.numbers import Numbers
-from tests.service import NUMBER, PUBLIC, TOKEN, Service, running, voice_fields
+from tests.service import NUMBER, PUBLIC, TOKEN, RunningService, running, voice_fields
 
 GREETING: tuple[Step, ...] = (Expect(ResponseCreate), Say("Hello.", 300))
 QUIET = bytes([0xFF]) * 160
@@ -47,7 +47,7 @@ def models(connected: RealtimeAgent) -> list[Any]:
     return connected.model.connections
 
 
-async def healthy(service: Service) -> None:
+async def healthy(service: RunningService) -> None:
     """A whole call still works."""
     report = await service.call(hang_up_after_s=0.6)
     assert report.answer_ms is not None

@@ -179,16 +179,16 @@ def test_an_openai_model_uses_a_tool_and_hangs_up_after_its_goodbye() -> None:
 @pytest.mark.parametrize("end", ["expire", "drop"])
 def test_a_provider_that_dies_in_mid_call_is_an_apology_and_nothing_is_left(end: str) -> None:
     async def test() -> None:
-        async with FakeOpenAI(Speak("Hello.", 400)) as fake:
-            async with running(openai(fake, greeting="Hello.")) as service:
-                calling = asyncio.create_task(service.call(read_wav(HUMAN), wait_s=30))
-                session = await fake.session()
-                await session.expect("response.create")
-                if end == "expire":
-                    await fake.expire()
-                else:
-                    fake.drop()
-                report = await calling
+        greeting = Speak("Hello.", 400)
+        async with FakeOpenAI(greeting) as fake, running(openai(fake, greeting="Hello.")) as service:
+            calling = asyncio.create_task(service.call(read_wav(HUMAN), wait_s=30))
+            session = await fake.session()
+            await session.expect("response.create")
+            if end == "expire":
+                await fake.expire()
+            else:
+                fake.drop()
+            report = await calling
         assert "technical problem" in report.carrier_said[0]
         assert report.ended_by == "agent"
 

@@ -1,12 +1,16 @@
 """How likely a piece of audio is speech: Silero's voice activity detector.
 
 It runs in the event loop: 0.12 ms of CPU for each 32 ms of a call, less than handing the frame to a thread would
-cost in time and order. Loading it takes 100 to 200 ms, so that is done in a thread, and detectors are used again.
+cost in time and order. Loading it takes 100 to 200 ms of a whole core, so one thread that yields to all others does
+that, one detector after the other, and detectors are used again.
 """
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -40,13 +44,21 @@ class VoiceActivity:
 @asynccontextmanager
 async def voice_activity() -> AsyncIterator[VoiceActivity]:
     """A detector for the length of one call."""
-    silero = _idle.pop() if _idle else await asyncio.to_thread(_load)
+    silero = _idle.pop() if _idle else await asyncio.get_running_loop().run_in_executor(_loader, _load)
     try:
         yield VoiceActivity(silero)
     finally:
         if len(_idle) < _MAX_IDLE:
             silero.reset()
             _idle.append(silero)
+
+
+def _be_nice() -> None:
+    with suppress(OSError):  # where threads have no priority of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+_loader: Final = ThreadPoolExecutor(1, thread_name_prefix="vad loader", initializer=_be_nice)
 
 
 def _load() -> "SileroVAD":
