@@ -4,8 +4,8 @@
 
 The gateway runs as a process of its own. This process is both ends: the carrier, with a frame each 20 ms, and a fake
 OpenAI Realtime that answers every fifth frame with 100 ms of sound, in one delta, at once. Up is from the frame's
-sending to the append's arrival, down from the delta's sending to the media message's arrival. With `--beside N`, N simulated calls talk
-with the embedded agent in the same gateway meanwhile: speech work must not delay the measured call.
+sending to the append's arrival, down from the delta's sending to the media message's arrival. With `--beside N`, N
+simulated calls talk with the embedded agent in the same gateway meanwhile: speech work must not delay the measured one.
 """
 
 import argparse
