@@ -1,5 +1,6 @@
 """The service as one Starlette application."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -16,6 +17,8 @@ from gateway.settings import MEDIA_PATH, Settings
 from gateway.signature import SignatureChecker
 from gateway.webhooks import Webhooks
 
+log = logging.getLogger(__name__)
+
 
 def make_app(settings: Settings, agents: Mapping[str, RealtimeAgent], numbers: Numbers, calls: Calls) -> Starlette:
     """The application. Starting it warms the models up; stopping it ends every call."""
@@ -24,8 +27,9 @@ def make_app(settings: Settings, agents: Mapping[str, RealtimeAgent], numbers: N
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for agent in agents.values():
+            for name, agent in agents.items():
                 if isinstance(agent.model, AbstractAsyncContextManager):
+                    log.info("warming up %s", name)
                     await stack.enter_async_context(agent.model)
             await stack.enter_async_context(calls)
             yield

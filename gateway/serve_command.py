@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from agents.assemble import make_agent
@@ -38,16 +39,13 @@ def run(options: argparse.Namespace) -> int:
     }
     calls = Calls(agents, settings.max_calls)
     app = make_app(settings, agents, configuration.numbers, calls)
-    server = Server(
-        app,
-        calls,
-        settings.host,
-        settings.port,
-        settings.drain_s,
-        lambda: print(welcome(settings, configuration), flush=True),
-    )
-    with run_file.shared(settings.port, _run_file(settings)):
-        server.run()
+    with ExitStack() as while_serving:
+
+        def when_ready() -> None:
+            while_serving.enter_context(run_file.shared(settings.port, _run_file(settings)))
+            print(welcome(settings, configuration), flush=True)
+
+        Server(app, calls, settings.host, settings.port, settings.drain_s, when_ready).run()
     return 0
 
 

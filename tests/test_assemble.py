@@ -1,0 +1,54 @@
+from pathlib import Path
+
+from agents import TurnDetection, hang_up
+from agents.assemble import make_agent
+from agents.providers.openai import OpenAIModel
+from agents.realtime import Transcription, Voice
+from agents.schema import AgentSpec, TranscriptionSpec, TurnDetectionSpec
+
+SPEC = AgentSpec(
+    model="openai/gpt-realtime-2.1",
+    instructions="Be kind.",
+    greeting="Hello.",
+    voice="marin",
+    speed=1.1,
+    turn_detection=TurnDetectionSpec(mode="semantic_vad", eagerness="low", interrupt_response=False),
+    transcription=TranscriptionSpec(language="en"),
+    noise_reduction="near_field",
+    tools=("hang_up", "tests.test_assemble.lookup"),
+    tool_timeout_s=3,
+    max_output_tokens=100,
+    max_duration_s=60,
+    variables={"a": "b"},
+    provider_options={"reasoning": {"effort": "low"}},
+)
+
+
+def lookup(name: str) -> str:
+    """Finds a customer."""
+    return name
+
+
+def test_every_field_of_the_file_reaches_the_agent() -> None:
+    agent = make_agent("desk", SPEC, Path(), {"OPENAI_API_KEY": "test-key"})
+    assert isinstance(agent.model, OpenAIModel)
+    assert agent.model.model_id == "gpt-realtime-2.1"
+    assert (agent.name, agent.instructions, agent.greeting) == ("desk", "Be kind.", "Hello.")
+    assert (agent.max_duration_s, agent.variables) == (60, {"a": "b"})
+    assert agent.config.voice == Voice(voice_id="marin", speed=1.1)
+    assert agent.config.turn_detection == TurnDetection(mode="semantic_vad", eagerness="low", interrupt_response=False)
+    assert agent.config.transcription == Transcription(language="en")
+    assert (agent.config.noise_reduction, agent.config.max_output_tokens) == ("near_field", 100)
+    assert agent.config.provider_options == {"reasoning": {"effort": "low"}}
+
+
+def test_tools_are_the_built_in_ones_and_imported_functions_with_the_files_time_out() -> None:
+    agent = make_agent("desk", SPEC, Path(), {"OPENAI_API_KEY": "test-key"})
+    assert agent.tools[0] is hang_up
+    assert (agent.tools[1].name, agent.tools[1].timeout_s) == ("lookup", 3)
+    assert agent.tools[1].schema.description == "Finds a customer."
+
+
+def test_transcription_null_turns_transcripts_off() -> None:
+    agent = make_agent("desk", SPEC.model_copy(update={"transcription": None}), Path(), {})
+    assert agent.config.transcription is None
