@@ -89,6 +89,11 @@ class RealtimeSession:
         return self._conversation is not None and self._conversation.is_muted
 
     @property
+    def closed(self) -> Closed | None:
+        """How the session ended; None until it has."""
+        return self._closed
+
+    @property
     def usage(self) -> Usage:
         """Tokens of all responses so far."""
         return self._conversation.usage if self._conversation else Usage()

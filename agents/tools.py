@@ -58,17 +58,18 @@ class FunctionTool:
         A text stays as it is; None, numbers, dicts, lists, dataclasses and pydantic models become JSON. A sync function
         runs in a thread, which a timeout leaves behind to end by itself.
         """
+        limit = asyncio.timeout(self.timeout_s)
         try:
             given = self._given(arguments)
             if self.context_parameter:
                 given[self.context_parameter] = context
-            async with asyncio.timeout(self.timeout_s):
+            async with limit:
                 return _as_text(await self._run(given))
         except ToolError as error:
             return f"Error: {error}"
-        except TimeoutError:
-            return f"Error: the tool took longer than {self.timeout_s:g} seconds."
         except Exception:
+            if limit.expired():
+                return f"Error: the tool took longer than {self.timeout_s:g} seconds."
             log.exception("tool %s raised", self.name)
             return "Error: the tool failed."
 
@@ -147,7 +148,7 @@ def _as_text(result: object) -> str:
         text = result
     else:
         try:
-            text = to_json(result).decode()
+            text = to_json(result, inf_nan_mode="null").decode()
         except PydanticSerializationError:
             log.warning("a tool returned %s, which is not JSON", type(result).__name__)
             text = str(result)

@@ -22,6 +22,10 @@ MAX_BAD_MESSAGES: Final = 100
 """So many messages that make no sense end a call. A few do not."""
 
 
+class LineSilent(ChannelError):
+    """Nothing came in the time that was given."""
+
+
 class MediaSocket:
     """An accepted WebSocket that speaks Media Streams."""
 
@@ -32,13 +36,13 @@ class MediaSocket:
     async def receive(self, timeout_s: float) -> FromTwilio | None:
         """The next message that makes sense; None when the far side closed the socket or dropped it.
 
-        Raises ChannelError when `timeout_s` passes without one, or when too many made no sense.
+        Raises LineSilent when `timeout_s` passes without one, ChannelError when too many made no sense.
         """
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._receive()
         except TimeoutError:
-            raise ChannelError(f"nothing came from the line for {timeout_s:g} s") from None
+            raise LineSilent(f"nothing came from the line for {timeout_s:g} s") from None
 
     async def send(self, text: str) -> None:
         """Sends a message; does nothing once the socket is closed. Raises ChannelError when it stays full."""

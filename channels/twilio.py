@@ -11,8 +11,8 @@ from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelStarted, Heard
 from agents.realtime import SpokenItem
 from channels.inbound import InboundAudio
-from channels.media_socket import MediaSocket
-from channels.media_streams import Dtmf, Mark, Media, Stop, write_clear, write_mark, write_media
+from channels.media_socket import LineSilent, MediaSocket
+from channels.media_streams import Dtmf, FromTwilio, Mark, Media, Stop, write_clear, write_mark, write_media
 from channels.mulaw import FRAME_BYTES, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
 from channels.playback import MARK_EVERY_MS, Playback
 
@@ -23,6 +23,9 @@ ARRIVAL_TIMEOUT_S: Final = 15.0
 
 MEDIA_TIMEOUT_S: Final = 10.0
 """Twilio sends a frame every 20 ms, silence included: this long without one, the line is dead."""
+
+MAX_REPORTS: Final = 10
+"""Log lines about messages that are sound but have no meaning here; a line that sends them may send many."""
 
 _BYTES_PER_MS: Final = RATE_HZ // 1000
 _MESSAGE_BYTES: Final = MARK_EVERY_MS * _BYTES_PER_MS
@@ -41,6 +44,8 @@ class TwilioChannel:
         self._arrival: asyncio.Future[tuple[MediaSocket, str] | None] = asyncio.get_running_loop().create_future()
         self._over = False
         self._has_started = False
+        self._media_by = 0.0
+        self._unexpected = 0
         self._inbound = InboundAudio()
         self._to_pcm = UlawToPcm()
         self._to_ulaw = PcmToUlaw()
@@ -69,22 +74,48 @@ class TwilioChannel:
             raise StopAsyncIteration
         if not self._has_started:
             self._has_started = True
+            self._media_by = self._clock() + MEDIA_TIMEOUT_S
             return ChannelStarted()
         while True:
-            match await stream[0].receive(MEDIA_TIMEOUT_S):
+            match await self._receive(stream[0]):
                 case Media(ulaw, timestamp_ms, "inbound"):
-                    pcm = self._to_pcm.feed(self._inbound.take(ulaw, timestamp_ms, self._clock()))
+                    now = self._clock()
+                    self._media_by = now + MEDIA_TIMEOUT_S
+                    pcm = self._to_pcm.feed(self._inbound.take(ulaw, timestamp_ms, now))
                     if pcm:
                         return ChannelAudio(pcm)
                 case Mark(name):
                     self._echoed(name)
                 case Dtmf(digit):
                     return ChannelDigit(digit)
-                case None | Stop():
+                case Stop():
                     self._end()
                     raise StopAsyncIteration
+                case None:
+                    raise self._broken_off()
                 case other:
-                    log.warning("unexpected on the line: %s", type(other).__name__)
+                    self._report(other)
+
+    def _report(self, message: FromTwilio) -> None:
+        self._unexpected += 1
+        if self._unexpected <= MAX_REPORTS:
+            log.warning("unexpected on the line: %s", type(message).__name__)
+
+    async def _receive(self, socket: MediaSocket) -> FromTwilio | None:
+        left_s = self._media_by - self._clock()
+        try:
+            if left_s > 0:
+                return await socket.receive(left_s)
+        except LineSilent:
+            pass
+        raise ChannelError(f"no media came for {MEDIA_TIMEOUT_S:g} s")
+
+    def _broken_off(self) -> Exception:
+        """What a socket means that closed without `stop`: nothing when we closed it, else a line that was lost."""
+        if self._over:
+            return StopAsyncIteration()
+        self._end()
+        return ChannelError("the media stream broke off")
 
     async def _arrived(self) -> tuple[MediaSocket, str] | None:
         """The stream, as soon as it is there; None when the line was closed before."""

@@ -63,7 +63,7 @@ class Call:
             async with self.session:
                 return await self.session.wait_closed()
         except GatewayError as error:
-            return Closed("provider", str(error))
+            return self.session.closed or Closed("provider", str(error))
         except Exception as error:
             log.exception("the call broke")
             return Closed("error", str(error))

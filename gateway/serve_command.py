@@ -54,7 +54,7 @@ def welcome(settings: Settings, configuration: Configuration) -> str:
     answering = configuration.numbers.default or ", ".join(sorted(set(configuration.numbers.agents.values())))
     lines = [
         "",
-        f"Ready on http://{settings.host}:{settings.port}; {answering} answers.",
+        f"Ready on {settings.local_url}; {answering} answers.",
         "",
         "Call it from here, in a second terminal:",
         '    .venv/bin/voice-gateway call --say "What are your opening hours?"',
@@ -79,9 +79,8 @@ def welcome(settings: Settings, configuration: Configuration) -> str:
 
 
 def _run_file(settings: Settings) -> run_file.RunFile:
-    local = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     return run_file.RunFile(
-        url=f"http://{local}:{settings.port}",
+        url=settings.local_url,
         public_url=settings.base_url,
         account_sid=settings.account_sid or UNKNOWN_ACCOUNT,
         auth_token=settings.auth_tokens[0] if settings.has_invented_token else None,

@@ -34,6 +34,11 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("public_url")
     @classmethod
     def _is_an_origin(cls, url: str) -> str:
@@ -47,13 +52,20 @@ class Settings(BaseModel):
     def _verifies_what_it_can(self) -> Self:
         if not self.auth_tokens and (self.public_url or not _is_loopback(self.host)):
             raise ValueError("TWILIO_AUTH_TOKEN must be set: without it nobody could tell Twilio from a stranger")
+        if not self.public_url and not _is_loopback(self.host):
+            raise ValueError("PUBLIC_URL must be set: Twilio signs its requests for that address")
         return self
 
     @property
     def base_url(self) -> str:
         """What our addresses begin with in the eyes of the caller's network."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        return self.public_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where the service is reached from this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def media_url(self) -> str:

@@ -1,0 +1,145 @@
+"""An agent is a definition: each session gets a configuration of its own, filled in with what is known of the call."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
+
+import pytest
+
+from agents.agent import CallContext, Instructions, RealtimeAgent
+from agents.errors import ConfigError
+from agents.providers.scripted import ScriptedModel
+from agents.realtime import SessionConfig, Voice
+from agents.tools import tool
+
+MODEL = ScriptedModel([])
+CALL = CallContext("CA1", "+15550100100", "+15550100200", "front-desk")
+
+
+@tool
+def book() -> None:
+    """Books a table."""
+
+
+def config_of(instructions: Instructions, context: object = None) -> SessionConfig:
+    agent = RealtimeAgent(name="host", model=MODEL, instructions=instructions, variables={"place": "the Lion"})
+    return asyncio.run(agent.session_config(context))
+
+
+def test_every_call_provides_its_variables() -> None:
+    assert CALL.variables == {
+        "agent": "front-desk",
+        "caller": "+15550100100",
+        "called": "+15550100200",
+        "call_id": "CA1",
+    }
+
+
+def test_an_agent_cannot_be_changed() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL)
+
+    with pytest.raises(FrozenInstanceError):
+        agent.name = "guest"  # type: ignore[misc]
+
+
+# ---- instructions ----
+
+
+def test_instructions_may_be_a_text_with_variables() -> None:
+    assert config_of("You work at {{ place }} for {{ caller }}.", CALL).instructions == (
+        "You work at the Lion for +15550100100."
+    )
+
+
+def test_instructions_may_be_a_function_of_the_context() -> None:
+    assert config_of(lambda context: f"Serve {context}.", "Ann").instructions == "Serve Ann."
+
+
+def test_instructions_may_be_an_async_function_that_is_asked_once() -> None:
+    asked = []
+
+    async def instructions(context: object) -> str:
+        asked.append(context)
+        return "Serve at {{ place }}."
+
+    def give(context: object) -> Awaitable[str]:
+        return instructions(context)
+
+    assert config_of(give, "Ann").instructions == "Serve at the Lion."
+    assert asked == ["Ann"]
+
+
+def test_no_instructions_are_none() -> None:
+    assert config_of("").instructions is None
+
+
+def test_a_missing_variable_in_instructions_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="weather"):
+        config_of("The weather is {{ weather }}.", CALL)
+
+
+# ---- variables ----
+
+
+def test_the_context_wins_over_the_agents_own_variables() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL, variables={"caller": "nobody", "place": "the Lion"})
+
+    assert agent.variables_for(CALL) == {"place": "the Lion", **CALL.variables}
+
+
+@pytest.mark.parametrize("context", [None, object(), "text", SimpleNamespace(variables=7), {"place": "a key"}])
+def test_a_context_without_variables_adds_none(context: object) -> None:
+    agent = RealtimeAgent(name="host", model=MODEL, variables={"place": "the Lion"})
+
+    assert agent.variables_for(context) == {"place": "the Lion"}
+
+
+# ---- the greeting ----
+
+
+def test_the_greeting_is_filled_in() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL, greeting="This is {{ agent }}.")
+
+    assert agent.greeting_for(CALL) == "This is front-desk."
+
+
+def test_an_agent_without_greeting_waits_for_the_caller() -> None:
+    assert RealtimeAgent(name="host", model=MODEL).greeting_for(CALL) is None
+
+
+# ---- tools and configuration ----
+
+
+def test_the_configuration_lists_the_tools_and_keeps_the_rest() -> None:
+    agent = RealtimeAgent(
+        name="host", model=MODEL, tools=(book,), config=SessionConfig(voice=Voice(voice_id="marin"), tool_choice="auto")
+    )
+
+    config = asyncio.run(agent.session_config(CALL))
+
+    assert config.tools == (book.schema,)
+    assert (config.voice, config.tool_choice) == (Voice(voice_id="marin"), "auto")
+    assert config.variables == CALL.variables
+
+
+def test_sessions_of_one_agent_share_no_configuration() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL, instructions="For {{ caller }}.")
+
+    ours = asyncio.run(agent.session_config(CALL))
+    theirs = asyncio.run(agent.session_config(CallContext("CA2", "+15550100300", "+15550100200", "front-desk")))
+
+    assert (ours.instructions, theirs.instructions) == ("For +15550100100.", "For +15550100300.")
+    assert ours.variables is not theirs.variables
+
+
+def test_duplicate_tool_names_raise_and_are_listed() -> None:
+    pay, pay_again = tool(name="pay")(print_nothing), tool(name="pay")(print_nothing)
+
+    with pytest.raises(ConfigError, match="book, pay") as caught:
+        RealtimeAgent(name="host", model=MODEL, tools=(pay, book, pay_again, book))
+
+    assert "host" in str(caught.value)
+
+
+def print_nothing() -> None: ...

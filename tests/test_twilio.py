@@ -1,0 +1,786 @@
+"""The line to a caller on Twilio: whole frames, marks, one clear, and an end in every state."""
+
+import asyncio
+import itertools
+from base64 import b64encode
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import channels.twilio as twilio_module
+from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
+from agents.errors import ChannelError
+from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelStarted, Heard
+from agents.realtime import RealtimeChannel, SpokenItem
+from channels.carrier_wire import Clear, MarkRequest, Play
+from channels.carrier_wire import decode as decode_as_twilio
+from channels.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
+from channels.playback import MARK_EVERY_MS
+from channels.twilio import TwilioChannel
+from tests.phone_line import STREAM, PhoneLine
+
+HELLO, GOODBYE = SpokenItem("r1", "hello"), SpokenItem("r2", "goodbye")
+ULAW_BYTES_PER_MS = RATE_HZ // 1000
+STOP = '{"event":"stop"}'
+
+
+class Phone:
+    """A channel, the line it is on, and a clock that only a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.channel = TwilioChannel(lambda: self.now)
+        self.line = PhoneLine()
+        self._timestamps = itertools.count(53, FRAME_MS)
+
+    async def connect(self) -> None:
+        await self.line.websocket.accept()
+        self.line.sent.clear()
+        self.channel.attach(self.line.socket, STREAM)
+
+    async def echo(self, *names: str) -> None:
+        """Marks come back. The key behind them shows that the channel has seen them."""
+        for name in names:
+            self.line.say(f'{{"event":"mark","streamSid":"{STREAM}","mark":{{"name":"{name}"}}}}')
+        self.press("0")
+        assert await anext(self.channel) == ChannelDigit("0")
+
+    def press(self, digit: str) -> None:
+        self.line.say(f'{{"event":"dtmf","dtmf":{{"track":"inbound_track","digit":"{digit}"}}}}')
+
+    def speak(self, ulaw: bytes, timestamp_ms: int | None = None, track: str = "inbound") -> None:
+        timestamp_ms = next(self._timestamps) if timestamp_ms is None else timestamp_ms
+        payload = b64encode(ulaw).decode()
+        self.line.say(
+            f'{{"event":"media","media":{{"track":"{track}","timestamp":"{timestamp_ms}","payload":"{payload}"}}}}'
+        )
+
+
+def run(test: Callable[[Phone], Coroutine[Any, Any, None]]) -> None:
+    """Runs a test on a phone whose stream has begun."""
+
+    async def main() -> None:
+        phone = Phone()
+        await phone.connect()
+        assert await anext(phone.channel) == ChannelStarted()
+        await test(phone)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def run_before_arrival(test: Callable[[Phone], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        await test(Phone())
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+async def turns_of_the_loop(count: int = 20) -> None:
+    """Lets what can run now, run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def voice(ms: int, seed: int = 1) -> bytes:
+    return np.random.default_rng(seed).integers(-9_000, 9_000, ms * 24).astype("<i2").tobytes()
+
+
+def on_the_phone(pcm: bytes) -> bytes:
+    """What one item sounds like: all of it, and silence up to a whole frame."""
+    encoder = PcmToUlaw()
+    ulaw = encoder.feed(pcm) + encoder.flush()
+    return ulaw + bytes([SILENCE]) * (-len(ulaw) % FRAME_BYTES)
+
+
+# ---- what the caller hears ----
+
+
+def test_it_is_a_channel() -> None:
+    async def test(phone: Phone) -> None:
+        assert isinstance(phone.channel, RealtimeChannel)
+
+    run_before_arrival(test)
+
+
+def test_audio_goes_out_in_whole_frames_and_the_remainder_waits_for_more() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(FRAME_MS), HELLO)
+        too_short = phone.line.payloads
+        await phone.channel.send_audio(voice(FRAME_MS), HELLO)
+
+        assert too_short == []
+        assert [len(payload) for payload in phone.line.payloads] == [FRAME_BYTES]
+
+    run(test)
+
+
+def test_the_remainder_is_flushed_at_the_end_and_padded_with_silence() -> None:
+    async def test(phone: Phone) -> None:
+        pcm = voice(30)
+        await phone.channel.send_audio(pcm, HELLO)
+        await phone.channel.end_audio(HELLO)
+
+        first, last = phone.line.payloads
+        assert first + last == on_the_phone(pcm)
+        assert last[-80:] == b"\xff" * 80
+        assert last[-81] != 0xFF
+
+    run(test)
+
+
+def test_all_that_is_sent_is_what_twilio_documents() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(450), HELLO)
+        await phone.channel.interrupt()
+
+        kinds = [type(decode_as_twilio(message["text"])) for message in phone.line.sent]
+        assert kinds == [Play, MarkRequest, Play, MarkRequest, Play, MarkRequest, Clear]
+        assert {message["streamSid"] for message in phone.line.messages} == {STREAM}
+
+    run(test)
+
+
+def test_a_mark_follows_each_200_ms_of_audio_that_it_covers() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+        await phone.channel.end_audio(HELLO)
+
+        assert phone.line.events == ["media", "mark"] * 4
+        assert [len(payload) // ULAW_BYTES_PER_MS for payload in phone.line.payloads] == [200, 200, 80, 20]
+        assert MARK_EVERY_MS == 200
+
+    run(test)
+
+
+def test_marks_are_unique_per_stream() -> None:
+    async def test(phone: Phone) -> None:
+        for item in (HELLO, GOODBYE):
+            await phone.channel.send_audio(voice(1_000), item)
+            await phone.channel.interrupt()
+
+        assert len(set(phone.line.marks)) == len(phone.line.marks) == 10
+
+    run(test)
+
+
+def test_audio_of_the_next_item_follows_the_whole_of_the_last() -> None:
+    async def test(phone: Phone) -> None:
+        for item, seed in ((HELLO, 1), (GOODBYE, 2)):
+            await phone.channel.send_audio(voice(130, seed), item)
+            await phone.channel.end_audio(item)
+
+        assert b"".join(phone.line.payloads) == on_the_phone(voice(130, 1)) + on_the_phone(voice(130, 2))
+
+    run(test)
+
+
+def test_an_item_that_was_not_ended_ends_when_the_next_begins() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(130, 1), HELLO)
+        await phone.channel.send_audio(voice(130, 2), GOODBYE)
+        await phone.channel.end_audio(HELLO)
+        await phone.channel.end_audio(GOODBYE)
+
+        assert b"".join(phone.line.payloads) == on_the_phone(voice(130, 1)) + on_the_phone(voice(130, 2))
+
+    run(test)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 9_601), max_size=6))
+def test_odd_byte_pieces_are_carried_over_and_not_dropped(cuts: list[int]) -> None:
+    pcm = voice(200) + b"\x01"
+    edges = [0, *sorted(cuts), len(pcm)]
+
+    async def test(phone: Phone) -> None:
+        for start, end in itertools.pairwise(edges):
+            await phone.channel.send_audio(pcm[start:end], HELLO)
+        await phone.channel.end_audio(HELLO)
+
+        assert b"".join(phone.line.payloads) == on_the_phone(pcm)
+        assert {len(payload) % FRAME_BYTES for payload in phone.line.payloads} == {0}
+
+    run(test)
+
+
+def test_ending_an_item_that_is_not_playing_sends_nothing() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.end_audio(HELLO)
+
+        assert phone.line.sent == []
+        assert not phone.channel.is_playing
+
+    run(test)
+
+
+# ---- before the stream is there ----
+
+
+def test_nothing_is_sent_before_the_stream_is_known_and_then_all_in_order() -> None:
+    async def test(phone: Phone) -> None:
+        async def speak() -> None:
+            await phone.channel.send_audio(voice(100, 1), HELLO)
+            await phone.channel.end_audio(HELLO)
+
+        speaking = asyncio.ensure_future(speak())
+        await turns_of_the_loop()
+        before = list(phone.line.sent)
+        await phone.connect()
+        await speaking
+
+        assert before == []
+        assert b"".join(phone.line.payloads) == on_the_phone(voice(100, 1))
+
+    run_before_arrival(test)
+
+
+def test_the_first_event_is_that_the_line_is_there() -> None:
+    async def test(phone: Phone) -> None:
+        waiting = asyncio.ensure_future(anext(phone.channel))
+        await turns_of_the_loop()
+        was_early = waiting.done()
+        await phone.connect()
+
+        assert not was_early
+        assert await waiting == ChannelStarted()
+
+    run_before_arrival(test)
+
+
+def test_a_stream_that_does_not_come_in_time_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_module, "ARRIVAL_TIMEOUT_S", 0.01)
+
+    async def test(phone: Phone) -> None:
+        with pytest.raises(ChannelError, match=r"no media stream came within 0\.01 s"):
+            await anext(phone.channel)
+        with pytest.raises(ChannelError, match=r"no media stream came within 0\.01 s"):
+            await phone.channel.send_audio(voice(100), HELLO)
+
+    run_before_arrival(test)
+
+
+def test_a_second_stream_is_refused() -> None:
+    async def test(phone: Phone) -> None:
+        with pytest.raises(ChannelError, match="media stream already"):
+            phone.channel.attach(PhoneLine().socket, STREAM)
+
+    run(test)
+
+
+def test_a_stream_that_comes_after_the_end_is_refused() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.close()
+
+        with pytest.raises(ChannelError, match="is over"):
+            phone.channel.attach(phone.line.socket, STREAM)
+
+    run_before_arrival(test)
+
+
+def test_an_interruption_before_the_stream_is_there_does_not_wait_for_it() -> None:
+    async def test(phone: Phone) -> None:
+        speaking = asyncio.ensure_future(phone.channel.send_audio(voice(100), HELLO))
+        await turns_of_the_loop()
+
+        heard = await asyncio.wait_for(phone.channel.interrupt(), 1)
+        await phone.connect()
+        await speaking
+
+        assert heard == (Heard("hello", 0, 0, 100),)
+        assert phone.line.sent == []
+        assert not phone.channel.is_playing
+
+    run_before_arrival(test)
+
+
+def test_the_tail_of_a_reply_interrupted_before_the_stream_came_is_not_in_the_next() -> None:
+    async def test(phone: Phone) -> None:
+        speaking = asyncio.ensure_future(phone.channel.send_audio(voice(110, 1), HELLO))
+        await turns_of_the_loop()
+        interrupting = asyncio.ensure_future(phone.channel.interrupt())
+        await turns_of_the_loop()
+        await phone.connect()
+        await asyncio.gather(speaking, interrupting)
+        phone.line.sent.clear()
+
+        await phone.channel.send_audio(voice(110, 2), GOODBYE)
+        await phone.channel.end_audio(GOODBYE)
+
+        assert b"".join(phone.line.payloads) == on_the_phone(voice(110, 2))
+
+    run_before_arrival(test)
+
+
+# ---- interruption ----
+
+
+def test_an_interruption_sends_one_clear_and_tells_what_was_heard() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(1_000), HELLO)
+        phone.now += 0.25
+
+        heard = await phone.channel.interrupt()
+
+        assert heard == (Heard("hello", 0, 250, 1_000),)
+        assert phone.line.messages[-1] == {"event": "clear", "streamSid": STREAM}
+        assert phone.line.events.count("clear") == 1
+
+    run(test)
+
+
+def test_two_interruptions_in_a_row_cause_one_clear() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(1_000), HELLO)
+
+        first, second = await phone.channel.interrupt(), await phone.channel.interrupt()
+
+        assert (len(first), second) == (1, ())
+        assert phone.line.events.count("clear") == 1
+
+    run(test)
+
+
+def test_an_interruption_of_a_silent_line_sends_nothing() -> None:
+    async def test(phone: Phone) -> None:
+        never_spoke = await phone.channel.interrupt()
+        await phone.channel.send_audio(voice(100), HELLO)
+        await phone.channel.end_audio(HELLO)
+        await phone.echo(*phone.line.marks)
+        phone.line.sent.clear()
+        heard_out = await phone.channel.interrupt()
+
+        assert (never_spoke, heard_out) == ((), ())
+        assert phone.line.sent == []
+
+    run(test)
+
+
+def test_an_interruption_after_the_model_is_done_still_clears_what_the_phone_plays() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(1_000), HELLO)
+        await phone.channel.end_audio(HELLO)
+        phone.now += 0.5
+
+        assert await phone.channel.interrupt() == (Heard("hello", 0, 500, 1_000),)
+        assert phone.line.events[-1] == "clear"
+
+    run(test)
+
+
+def test_audio_that_is_still_held_back_counts_as_not_heard() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(10), HELLO)
+
+        assert phone.channel.is_playing
+        assert await phone.channel.interrupt() == (Heard("hello", 0, 0, 10),)
+
+    run(test)
+
+
+def test_no_tail_of_the_old_reply_is_in_the_next() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(111, 1), HELLO)
+        await phone.channel.interrupt()
+        phone.line.sent.clear()
+
+        await phone.channel.send_audio(voice(111, 2), GOODBYE)
+        await phone.channel.end_audio(GOODBYE)
+
+        assert b"".join(phone.line.payloads) == on_the_phone(voice(111, 2))
+
+    run(test)
+
+
+def test_ending_an_interrupted_item_sends_nothing() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(111), HELLO)
+        await phone.channel.interrupt()
+        phone.line.sent.clear()
+
+        await phone.channel.end_audio(HELLO)
+
+        assert phone.line.sent == []
+        assert not phone.channel.is_playing
+
+    run(test)
+
+
+def test_nothing_follows_a_clear_that_overtakes_audio_on_a_full_socket() -> None:
+    async def test(phone: Phone) -> None:
+        phone.line.takes.clear()
+        speaking = asyncio.ensure_future(phone.channel.send_audio(voice(1_000), HELLO))
+        await turns_of_the_loop()
+        interrupting = asyncio.ensure_future(phone.channel.interrupt())
+        await turns_of_the_loop()
+
+        phone.line.takes.set()
+        await asyncio.gather(speaking, interrupting)
+
+        assert phone.line.events == ["media", "clear"]
+        assert not phone.channel.is_playing
+
+    run(test)
+
+
+def test_the_next_item_of_an_interrupted_reply_does_not_follow_the_clear() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(110, 1), HELLO)
+        phone.line.takes.clear()
+        speaking = asyncio.ensure_future(phone.channel.send_audio(voice(110, 2), GOODBYE))
+        await turns_of_the_loop()
+        interrupting = asyncio.ensure_future(phone.channel.interrupt())
+        await turns_of_the_loop()
+
+        phone.line.takes.set()
+        await asyncio.gather(speaking, interrupting)
+
+        assert "media" not in phone.line.events[phone.line.events.index("clear") :]
+        assert not phone.channel.is_playing
+
+    run(test)
+
+
+# ---- marks ----
+
+
+def test_what_was_heard_follows_the_marks_that_come_back() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(2_000), HELLO)
+        await phone.channel.end_audio(HELLO)
+        await phone.channel.send_audio(voice(500), GOODBYE)
+        phone.now += 0.7
+        await phone.echo(*phone.line.marks[:3])
+        phone.now += 0.0625
+
+        heard = await phone.channel.interrupt()
+
+        assert heard == (Heard("hello", 0, 662, 2_000), Heard("goodbye", 0, 0, 500))
+
+    run(test)
+
+
+def test_marks_returned_because_of_clear_do_not_affect_the_next_reply() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(2_000), HELLO)
+        await phone.channel.interrupt()
+        cleared = phone.line.marks
+        await phone.channel.send_audio(voice(2_000), GOODBYE)
+
+        await phone.echo(*cleared, "never ours")
+        phone.now += 0.5
+
+        assert await phone.channel.interrupt() == (Heard("goodbye", 0, 500, 2_000),)
+
+    run(test)
+
+
+def test_the_line_plays_until_the_last_mark_is_back() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+        await phone.channel.end_audio(HELLO)
+        *others, last = phone.line.marks
+        await phone.echo(*others)
+        before = phone.channel.is_playing
+        await phone.echo(last)
+
+        assert before
+        assert not phone.channel.is_playing
+
+    run(test)
+
+
+# ---- waiting for the caller to have heard ----
+
+
+def test_waiting_for_a_silent_line_takes_no_time() -> None:
+    async def test(phone: Phone) -> None:
+        assert await phone.channel.wait_played(0)
+
+    run(test)
+
+
+def test_waiting_ends_when_the_caller_has_heard_everything() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+        await phone.channel.end_audio(HELLO)
+        waiting = asyncio.ensure_future(phone.channel.wait_played(5))
+        *others, last = phone.line.marks
+        await phone.echo(*others)
+        await turns_of_the_loop()
+        was_early = waiting.done()
+
+        await phone.echo(last)
+
+        assert not was_early
+        assert await waiting
+
+    run(test)
+
+
+def test_waiting_gives_up_when_the_time_runs_out() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+
+        assert not await phone.channel.wait_played(0.01)
+
+    run(test)
+
+
+def test_waiting_ends_when_the_audio_is_dropped() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+        waiting = asyncio.ensure_future(phone.channel.wait_played(5))
+        await turns_of_the_loop()
+
+        await phone.channel.interrupt()
+
+        assert await waiting
+
+    run(test)
+
+
+@pytest.mark.parametrize("end", ["close", "stop", "drop"])
+def test_waiting_ends_with_the_line(end: str) -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+        waiting = asyncio.ensure_future(phone.channel.wait_played(5))
+        await turns_of_the_loop()
+
+        await end_line(phone, end)
+
+        assert await waiting
+        assert not phone.channel.is_playing
+
+    run(test)
+
+
+# ---- what the caller says ----
+
+
+def test_a_20_ms_frame_in_is_480_samples_of_pcm_on_average() -> None:
+    async def test(phone: Phone) -> None:
+        frames = 500
+        pcm = b""
+        for number in range(frames):
+            phone.now = 100 + number * FRAME_MS / 1000
+            phone.speak(b"\x2a" * FRAME_BYTES)
+            event = await anext(phone.channel)
+            assert isinstance(event, ChannelAudio)
+            pcm += event.pcm
+
+        assert len(pcm) == (frames * FRAME_MS - DELAY_MS) * PCM_BYTES_PER_MS
+        decoder = UlawToPcm()
+        assert pcm == decoder.feed(b"\x2a" * FRAME_BYTES * frames)
+
+    run(test)
+
+
+def test_a_gap_in_the_callers_audio_is_filled_with_silence() -> None:
+    async def test(phone: Phone) -> None:
+        pcm = b""
+        for timestamp_ms in (53, 73, 133, 153):
+            phone.speak(b"\x2a" * FRAME_BYTES, timestamp_ms)
+            event = await anext(phone.channel)
+            assert isinstance(event, ChannelAudio)
+            pcm += event.pcm
+
+        frame, gap = b"\x2a" * FRAME_BYTES, bytes([SILENCE]) * 2 * FRAME_BYTES
+        assert pcm == UlawToPcm().feed(frame * 2 + gap + frame * 2)
+
+    run(test)
+
+
+def test_a_flood_of_audio_is_not_passed_on() -> None:
+    async def test(phone: Phone) -> None:
+        for _ in range(1_000):
+            phone.speak(b"\x2a" * FRAME_BYTES)
+        phone.line.say(STOP)
+
+        events = [event async for event in phone.channel]
+
+        assert len(events) == 500
+
+    run(test)
+
+
+def test_each_key_is_an_event() -> None:
+    async def test(phone: Phone) -> None:
+        phone.press("1")
+        phone.press("#")
+
+        assert [await anext(phone.channel), await anext(phone.channel)] == [ChannelDigit("1"), ChannelDigit("#")]
+
+    run(test)
+
+
+def test_what_is_not_supported_is_reported_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(phone: Phone) -> None:
+        phone.line.say("not json")
+        phone.line.say('{"event":"foo"}')
+        phone.line.say('{"event":"connected"}')
+        phone.line.say('{"event":"media","media":{"payload":"***"}}')
+        phone.speak(b"\x2a" * FRAME_BYTES, track="outbound")
+        phone.line.say_bytes(b"{}")
+        phone.press("1")
+
+        assert await anext(phone.channel) == ChannelDigit("1")
+
+    run(test)
+
+    assert len(caplog.records) == 6
+
+
+def test_too_many_malformed_messages_end_the_call() -> None:
+    async def test(phone: Phone) -> None:
+        for _ in range(100):
+            phone.line.say("not json")
+
+        with pytest.raises(ChannelError, match="made no sense"):
+            await anext(phone.channel)
+
+    run(test)
+
+
+def test_no_media_for_a_while_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_module, "MEDIA_TIMEOUT_S", 0.01)
+
+    async def test(phone: Phone) -> None:
+        with pytest.raises(ChannelError, match="no media"):
+            await anext(phone.channel)
+
+    run(test)
+
+
+def test_other_messages_do_not_keep_a_line_without_media_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_module, "MEDIA_TIMEOUT_S", 10.0)
+
+    async def test(phone: Phone) -> None:
+        phone.now += 10.1
+        phone.line.say('{"event":"mark","mark":{"name":"x"}}')
+        with pytest.raises(ChannelError, match="no media"):
+            await anext(phone.channel)
+
+    run(test)
+
+
+# ---- the end ----
+
+
+@pytest.mark.parametrize("end", ["stop", "drop", "close"])
+def test_stop_a_closed_socket_and_our_own_close_end_the_iteration_for_good(end: str) -> None:
+    async def test(phone: Phone) -> None:
+        phone.press("1")
+        events: list[ChannelEvent] = [await anext(phone.channel)]
+
+        await end_line(phone, end)
+
+        assert events == [ChannelDigit("1")]
+        assert [event async for event in phone.channel] == []
+
+    run(test)
+
+
+def test_closing_ends_an_iteration_that_waits() -> None:
+    async def test(phone: Phone) -> None:
+        waiting = asyncio.ensure_future(events_of(phone.channel))
+        await turns_of_the_loop()
+
+        await phone.channel.close()
+
+        assert await waiting == []
+        assert phone.line.close_codes == [1000]
+
+    run(test)
+
+
+def test_closing_before_the_stream_came_ends_an_iteration_that_waits() -> None:
+    async def test(phone: Phone) -> None:
+        waiting = asyncio.ensure_future(events_of(phone.channel))
+        await turns_of_the_loop()
+
+        await phone.channel.close()
+
+        assert await waiting == []
+
+    run_before_arrival(test)
+
+
+def test_closing_before_the_stream_came_ends_a_send_that_waits() -> None:
+    async def test(phone: Phone) -> None:
+        speaking = asyncio.ensure_future(phone.channel.send_audio(voice(100), HELLO))
+        await turns_of_the_loop()
+
+        await phone.channel.close()
+        await speaking
+
+        assert not phone.channel.is_playing
+
+    run_before_arrival(test)
+
+
+def test_a_line_can_be_closed_twice_in_every_state() -> None:
+    async def twice(phone: Phone) -> None:
+        await phone.channel.close()
+        await phone.channel.close()
+
+    async def after_the_caller(phone: Phone) -> None:
+        await end_line(phone, "drop")
+        await twice(phone)
+
+    run_before_arrival(twice)
+    run(twice)
+    run(after_the_caller)
+
+
+@pytest.mark.parametrize("start", [run, run_before_arrival])
+def test_every_method_after_the_end_is_without_effect(
+    start: Callable[[Callable[[Phone], Coroutine[Any, Any, None]]], None],
+) -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.close()
+        phone.line.sent.clear()
+
+        await phone.channel.send_audio(voice(500), HELLO)
+        await phone.channel.end_audio(HELLO)
+        heard = await phone.channel.interrupt()
+
+        assert heard == ()
+        assert phone.line.sent == []
+        assert await phone.channel.wait_played(0)
+        assert [event async for event in phone.channel] == []
+
+    start(test)
+
+
+def test_a_socket_that_dies_while_we_speak_is_not_an_error_of_the_speaker() -> None:
+    async def test(phone: Phone) -> None:
+        phone.line.failure = OSError("broken pipe")
+
+        await phone.channel.send_audio(voice(500), HELLO)
+        phone.line.drop()
+
+        with pytest.raises(ChannelError, match="broke off"):
+            await anext(phone.channel)
+
+    run(test)
+
+
+async def end_line(phone: Phone, how: str) -> None:
+    match how:
+        case "stop":
+            phone.line.say(STOP)
+        case "drop":
+            phone.line.drop()
+            with pytest.raises(ChannelError, match="broke off"):
+                await events_of(phone.channel)
+        case _:
+            await phone.channel.close()
+    assert await events_of(phone.channel) == []
+
+
+async def events_of(channel: TwilioChannel) -> list[ChannelEvent]:
+    return [event async for event in channel]
