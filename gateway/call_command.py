@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from agents.audio import PCM_RATE_HZ, Resampler
 from agents.errors import ConfigError, ProviderError
 from channels import mulaw
-from channels.carrier import ACCOUNT_SID, Dial, new_call_sid, place_call
-from channels.carrier_caller import WAIT_S, Script, Utterance
-from channels.carrier_report import CallEvent, CallReport
-from channels.recording import read_wav
+from channels.carrier.call import ACCOUNT_SID, Dial, new_call_sid, place_call
+from channels.carrier.caller import WAIT_S, Script, Utterance
+from channels.carrier.recording import read_wav
+from channels.carrier.report import CallEvent, CallReport
 from gateway import run_file
 from gateway.call_output import as_json, event_line, summary, summary_of_all
 

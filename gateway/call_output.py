@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from channels.carrier_report import (
+from channels.carrier.report import (
     AgentBegan,
     AgentEnded,
     AgentHeard,

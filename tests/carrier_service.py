@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from twilio.request_validator import RequestValidator
 
 from channels import mulaw
-from channels.loudness import is_sound
+from channels.carrier.loudness import is_sound
 from channels.media_streams import Mark, Media, Start, decode, write_clear, write_mark, write_media
 
 PUBLIC_URL = "https://gw.example.com"

@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 import aiohttp
 
 from agents import RealtimeAgent
-from channels.carrier import Dial, new_call_sid, place_call
-from channels.carrier_caller import Script, Utterance
-from channels.carrier_media import MediaLeg, Tally, open_leg
-from channels.carrier_report import CallReport
-from channels.carrier_witness import Transcribe
+from channels.carrier.call import Dial, new_call_sid, place_call
+from channels.carrier.caller import Script, Utterance
+from channels.carrier.media import MediaLeg, Tally, open_leg
+from channels.carrier.report import CallReport
+from channels.carrier.signature import sign
+from channels.carrier.twiml import Connect, parse
+from channels.carrier.witness import Transcribe
 from channels.media_streams import Start
-from channels.signature import sign
-from channels.twiml import Connect, parse
 from gateway.app import make_app
 from gateway.calls import Calls
 from gateway.numbers import Numbers

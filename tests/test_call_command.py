@@ -9,7 +9,7 @@ import pytest
 from starlette.websockets import WebSocket
 
 from channels import mulaw
-from channels.recording import Tape, write_wav
+from channels.carrier.recording import Tape, write_wav
 from gateway import call_command, run_file
 from gateway.call_command import SayLine, WavLine
 from tests.carrier_service import PUBLIC_URL, TOKEN, FakeService, MediaDoor, ToneAgent, says, serving, tone

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from starlette.websockets import WebSocket
 
-from channels.carrier import Dial, place_call
-from channels.carrier_caller import Script, Utterance
-from channels.carrier_media import MAX_COMPLAINTS, Tally, open_leg
-from channels.carrier_report import (
+from channels.carrier.call import Dial, place_call
+from channels.carrier.caller import Script, Utterance
+from channels.carrier.media import MAX_COMPLAINTS, Tally, open_leg
+from channels.carrier.report import (
     AgentBegan,
     AgentEnded,
     AgentHeard,
@@ -23,8 +23,8 @@ from channels.carrier_report import (
     KeyPressed,
     StreamStarted,
 )
+from channels.carrier.signature import sign
 from channels.media_streams import Connected, Dtmf, Mark, Media, Start, Stop, write_mark, write_media
-from channels.signature import sign
 from tests.carrier_service import (
     CONNECT,
     PUBLIC_URL,

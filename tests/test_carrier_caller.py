@@ -1,10 +1,10 @@
 from collections.abc import Callable
 
 from channels import mulaw
-from channels.carrier_caller import SILENT_FRAME, Caller, Script, Utterance
-from channels.carrier_playout import Tick
-from channels.carrier_report import AgentBegan, AgentEnded, CallerBegan, CallEvent, KeyPressed, TroubleFound
-from channels.loudness import is_sound
+from channels.carrier.caller import SILENT_FRAME, Caller, Script, Utterance
+from channels.carrier.loudness import is_sound
+from channels.carrier.playout import Tick
+from channels.carrier.report import AgentBegan, AgentEnded, CallerBegan, CallEvent, KeyPressed, TroubleFound
 from tests.carrier_service import silence, tone
 
 SOUND = mulaw.encode(tone(20))

@@ -1,4 +1,4 @@
-from channels.carrier_playout import BUFFER_FRAMES, Playout, Tick
+from channels.carrier.playout import BUFFER_FRAMES, Playout, Tick
 
 A, B, C = (bytes([value]) * 160 for value in (1, 2, 3))
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels import carrier_wire, media_streams
-from channels.carrier_wire import Clear, MarkRequest, Play, decode
+from channels import media_streams
+from channels.carrier import wire
+from channels.carrier.wire import Clear, MarkRequest, Play, decode
 from channels.media_streams import FRAME_BYTES, ULAW_8K, Start, WireError, write_clear, write_mark, write_media
 
 STREAM, CALL, ACCOUNT = "MZ" + "2" * 32, "CA" + "1" * 32, "AC" + "0" * 32
@@ -82,11 +83,11 @@ def test_no_cut_or_change_of_a_message_raises_anything_else(text: str, data: st.
 
 
 def test_connected_is_told_without_stream_and_sequence() -> None:
-    assert json.loads(carrier_wire.tell_connected()) == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+    assert json.loads(wire.tell_connected()) == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
 
 
 def test_start_is_told_as_twilio_does() -> None:
-    assert json.loads(carrier_wire.tell_start(START, 1)) == {
+    assert json.loads(wire.tell_start(START, 1)) == {
         "event": "start",
         "sequenceNumber": "1",
         "start": {
@@ -102,7 +103,7 @@ def test_start_is_told_as_twilio_does() -> None:
 
 
 def test_media_is_told_with_numbers_as_text() -> None:
-    assert json.loads(carrier_wire.tell_media(STREAM, 2, 1, 53, FRAME)) == {
+    assert json.loads(wire.tell_media(STREAM, 2, 1, 53, FRAME)) == {
         "event": "media",
         "sequenceNumber": "2",
         "media": {"track": "inbound", "chunk": "1", "timestamp": "53", "payload": payload(FRAME)},
@@ -111,7 +112,7 @@ def test_media_is_told_with_numbers_as_text() -> None:
 
 
 def test_a_key_is_told_with_the_long_name_of_its_track() -> None:
-    assert json.loads(carrier_wire.tell_dtmf(STREAM, 205, "#")) == {
+    assert json.loads(wire.tell_dtmf(STREAM, 205, "#")) == {
         "event": "dtmf",
         "streamSid": STREAM,
         "sequenceNumber": "205",
@@ -120,7 +121,7 @@ def test_a_key_is_told_with_the_long_name_of_its_track() -> None:
 
 
 def test_a_mark_is_told_with_its_name() -> None:
-    assert json.loads(carrier_wire.tell_mark(STREAM, 14, "0:1")) == {
+    assert json.loads(wire.tell_mark(STREAM, 14, "0:1")) == {
         "event": "mark",
         "sequenceNumber": "14",
         "streamSid": STREAM,
@@ -129,7 +130,7 @@ def test_a_mark_is_told_with_its_name() -> None:
 
 
 def test_stop_is_told_with_account_and_call() -> None:
-    assert json.loads(carrier_wire.tell_stop(START, 900)) == {
+    assert json.loads(wire.tell_stop(START, 900)) == {
         "event": "stop",
         "sequenceNumber": "900",
         "stop": {"accountSid": ACCOUNT, "callSid": CALL},
@@ -139,11 +140,11 @@ def test_stop_is_told_with_account_and_call() -> None:
 
 def test_the_servers_half_understands_everything_that_is_told() -> None:
     told = (
-        carrier_wire.tell_connected(),
-        carrier_wire.tell_start(START, 1),
-        carrier_wire.tell_media(STREAM, 2, 1, 53, FRAME),
-        carrier_wire.tell_dtmf(STREAM, 3, "*"),
-        carrier_wire.tell_mark(STREAM, 4, "0:1"),
+        wire.tell_connected(),
+        wire.tell_start(START, 1),
+        wire.tell_media(STREAM, 2, 1, 53, FRAME),
+        wire.tell_dtmf(STREAM, 3, "*"),
+        wire.tell_mark(STREAM, 4, "0:1"),
     )
 
     assert [media_streams.decode(text) for text in told] == [
@@ -153,4 +154,4 @@ def test_the_servers_half_understands_everything_that_is_told() -> None:
         media_streams.Dtmf("*"),
         media_streams.Mark("0:1"),
     ]
-    assert isinstance(media_streams.decode(carrier_wire.tell_stop(START, 5)), media_streams.Stop)
+    assert isinstance(media_streams.decode(wire.tell_stop(START, 5)), media_streams.Stop)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from channels import twiml as carrier
+from channels.carrier import twiml as carrier
 from gateway import twiml
 
 HOSTILE = """a&b<c>"d'e=%20 é"""

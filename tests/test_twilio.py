@@ -16,8 +16,8 @@ from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
 from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelStarted, Heard
 from agents.realtime import RealtimeChannel, SpokenItem
-from channels.carrier_wire import Clear, MarkRequest, Play
-from channels.carrier_wire import decode as decode_as_twilio
+from channels.carrier.wire import Clear, MarkRequest, Play
+from channels.carrier.wire import decode as decode_as_twilio
 from channels.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
 from channels.playback import MARK_EVERY_MS
 from channels.twilio import TwilioChannel

@@ -20,7 +20,7 @@ from agents.loader import load_agents
 from agents.local.speech import Speech, kept_speech_workers
 from agents.providers.openai import OpenAIModel
 from agents.realtime import SessionConfig, Transcription
-from channels.recording import read_wav
+from channels.carrier.recording import read_wav
 from tests.fake_openai import Call, CallTools, FakeOpenAI, Speak
 from tests.service import running
 

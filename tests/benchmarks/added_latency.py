@@ -23,7 +23,7 @@ import numpy as np
 import orjson
 from websockets.asyncio.server import ServerConnection, serve
 
-from channels.recording import read_wav
+from channels.carrier.recording import read_wav
 from tests.service import ACCOUNT, NUMBER, PUBLIC, TOKEN, Service, free_port
 
 EMBEDDED = "+15550100201"

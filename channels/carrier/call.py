@@ -11,12 +11,12 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import aiohttp
 
 from agents.errors import ChannelError
-from channels import twiml
-from channels.carrier_caller import Caller, Move, Script
-from channels.carrier_media import open_leg
-from channels.carrier_playout import Tick
-from channels.carrier_report import CallEnded, CallEvent, CallReport, CarrierSaid, EndedBy, StreamStarted
-from channels.carrier_webhooks import (
+from channels.carrier import twiml
+from channels.carrier.caller import Caller, Move, Script
+from channels.carrier.media import open_leg
+from channels.carrier.playout import Tick
+from channels.carrier.report import CallEnded, CallEvent, CallReport, CarrierSaid, EndedBy, StreamStarted
+from channels.carrier.webhooks import (
     TIMEOUT,
     Service,
     Unreachable,
@@ -25,7 +25,7 @@ from channels.carrier_webhooks import (
     ending_params,
     stream_params,
 )
-from channels.carrier_witness import Transcribe, Witness
+from channels.carrier.witness import Transcribe, Witness
 from channels.media_streams import Start
 
 VOICE_PATH: Final = "/twilio/voice"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from channels.carrier_playout import Tick
-from channels.loudness import is_sound
+from channels.carrier.loudness import is_sound
+from channels.carrier.playout import Tick
 from channels.mulaw import FRAME_MS
 
 OVER_MS: Final = 800

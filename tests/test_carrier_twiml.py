@@ -1,6 +1,6 @@
 import pytest
 
-from channels.twiml import (
+from channels.carrier.twiml import (
     Connect,
     Hangup,
     NotSimulated,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from agents.errors import ChannelError
-from channels.signature import SIGNATURE_HEADER, sign
+from channels.carrier.signature import SIGNATURE_HEADER, sign
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 """Twilio's own limits for a webhook, in seconds."""

@@ -1,7 +1,7 @@
 import pytest
 from twilio.request_validator import RequestValidator
 
-from channels.signature import sign
+from channels.carrier.signature import sign
 
 TOKEN = "test_auth_token_0123456789abcdef"
 VOICE = {

@@ -13,12 +13,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from agents.errors import ChannelError
-from channels import carrier_wire
-from channels.carrier_caller import Move
-from channels.carrier_playout import Playout, Tick
+from channels.carrier import wire
+from channels.carrier.caller import Move
+from channels.carrier.playout import Playout, Tick
+from channels.carrier.signature import SIGNATURE_HEADER
 from channels.media_streams import Start, WireError
 from channels.mulaw import FRAME_BYTES, FRAME_MS
-from channels.signature import SIGNATURE_HEADER
 
 OPEN_TIMEOUT_S: Final = 5.0
 SEND_TIMEOUT_S: Final = 10.0
@@ -113,28 +113,28 @@ class MediaLeg:
         self._chunk = 0
 
     async def connected(self) -> None:
-        await self.raw(carrier_wire.tell_connected())
+        await self.raw(wire.tell_connected())
 
     async def begin(self) -> None:
-        await self._tell(lambda sequence: carrier_wire.tell_start(self.start, sequence))
+        await self._tell(lambda sequence: wire.tell_start(self.start, sequence))
 
     async def media(self, ulaw: bytes) -> None:
         """Sends 20 ms of the caller's audio."""
         self._chunk += 1
         chunk, timestamp_ms = self._chunk, FIRST_TIMESTAMP_MS + (self._chunk - 1) * FRAME_MS
         sid = self.start.stream_sid
-        await self._tell(lambda sequence: carrier_wire.tell_media(sid, sequence, chunk, timestamp_ms, ulaw))
+        await self._tell(lambda sequence: wire.tell_media(sid, sequence, chunk, timestamp_ms, ulaw))
         self.tally.frames_sent += 1
 
     async def dtmf(self, digit: str) -> None:
-        await self._tell(lambda sequence: carrier_wire.tell_dtmf(self.start.stream_sid, sequence, digit))
+        await self._tell(lambda sequence: wire.tell_dtmf(self.start.stream_sid, sequence, digit))
 
     async def echo(self, marks: Iterable[str]) -> None:
         for name in marks:
-            await self._tell(partial(carrier_wire.tell_mark, self.start.stream_sid, name=name))
+            await self._tell(partial(wire.tell_mark, self.start.stream_sid, name=name))
 
     async def stop(self) -> None:
-        await self._tell(lambda sequence: carrier_wire.tell_stop(self.start, sequence))
+        await self._tell(lambda sequence: wire.tell_stop(self.start, sequence))
 
     async def raw(self, message: str | bytes) -> None:
         """Sends anything, as a text or a binary frame, and counts it nowhere."""
@@ -211,18 +211,18 @@ class MediaLeg:
                 return
 
     async def _take(self, message: str | bytes) -> None:
-        match carrier_wire.decode(message):
-            case carrier_wire.Play(sid, ulaw):
+        match wire.decode(message):
+            case wire.Play(sid, ulaw):
                 self._check(sid)
                 self.tally.frames_received += len(ulaw) // FRAME_BYTES
                 if self.playout.play(ulaw):
                     self.tally.warn("more than ten minutes of audio were waiting: what came on top is lost (31931)")
-            case carrier_wire.MarkRequest(sid, name):
+            case wire.MarkRequest(sid, name):
                 self._check(sid)
                 self.tally.marks += 1
                 if self.playout.mark(name):
                     await self._answer((name,))
-            case carrier_wire.Clear(sid):
+            case wire.Clear(sid):
                 self._check(sid)
                 self.tally.clears += 1
                 await self._answer(self.playout.clear())

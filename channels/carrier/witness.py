@@ -10,10 +10,11 @@ import numpy as np
 
 from agents.audio import PCM_RATE_HZ, Resampler
 from channels import mulaw
-from channels.carrier_caller import Caller, Move
-from channels.carrier_media import Tally
-from channels.carrier_playout import Tick
-from channels.carrier_report import (
+from channels.carrier.caller import Caller, Move
+from channels.carrier.media import Tally
+from channels.carrier.playout import Tick
+from channels.carrier.recording import Tape, write_wav
+from channels.carrier.report import (
     AgentEnded,
     AgentHeard,
     CallEnded,
@@ -23,7 +24,6 @@ from channels.carrier_report import (
     TroubleFound,
     Turn,
 )
-from channels.recording import Tape, write_wav
 
 TRANSCRIBE_TIMEOUT_S: Final = 30.0
 

@@ -6,7 +6,7 @@ Every `at_ms` counts from the moment the call was dialled (the first webhook was
 from dataclasses import dataclass, field
 from typing import Literal
 
-from channels.recording import Tape
+from channels.carrier.recording import Tape
 
 EndedBy = Literal["caller", "agent", "rejected", "carrier-error"]
 """The caller hung up, the service's TwiML came to its end, the service turned the call away, or it failed."""

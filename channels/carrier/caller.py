@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from channels import mulaw
-from channels.carrier_ears import OVER_MS, Ears, Sound
-from channels.carrier_playout import Tick
-from channels.carrier_report import AgentBegan, AgentEnded, CallerBegan, CallEvent, KeyPressed, TroubleFound
-from channels.loudness import speech_end_ms
+from channels.carrier.ears import OVER_MS, Ears, Sound
+from channels.carrier.loudness import speech_end_ms
+from channels.carrier.playout import Tick
+from channels.carrier.report import AgentBegan, AgentEnded, CallerBegan, CallEvent, KeyPressed, TroubleFound
 
 WAIT_S: Final = 4.0
 """So long the caller waits for a greeting before speaking anyway."""

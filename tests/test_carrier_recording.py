@@ -6,8 +6,8 @@ import pytest
 
 from agents.errors import ConfigError
 from channels import mulaw
-from channels.loudness import is_sound, speech_end_ms
-from channels.recording import Tape, read_wav, write_wav
+from channels.carrier.loudness import is_sound, speech_end_ms
+from channels.carrier.recording import Tape, read_wav, write_wav
 from tests.carrier_service import silence, tone
 
 FRAME = mulaw.encode(tone(20))
