@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from agents.emitter import Emitter
@@ -53,7 +53,7 @@ from agents.events import (
 )
 from agents.realtime import RealtimeChannel, RealtimeConnection, SessionConfig, SpokenItem, TurnDetection
 from agents.sequencer import ResponseSequencer
-from agents.tools import FunctionTool, ToolContext
+from agents.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from agents.session import RealtimeSession
@@ -86,7 +86,7 @@ class Conversation:
         self._session = session
         self._connection = connection
         self._channel: RealtimeChannel | None = session.channel
-        self._tools: Mapping[str, FunctionTool] = {tool.name: tool for tool in session.agent.tools}
+        self._tool_calls = ToolCalls(session, self._answer)
         self._emit = emitter.emit
         self._is_watched = emitter.is_watched
         self._learn_id = learn_id
@@ -102,8 +102,6 @@ class Conversation:
         self._speaking: SpokenItem | None = None
         self._silenced: set[str] = set()
         self._silence_next = False
-        self._seen_calls: set[str] = set()
-        self._running_tools: dict[str, asyncio.Task[None]] = {}
         self._interruptions = 0
         self.is_muted = False
         self.usage = Usage()
@@ -335,30 +333,18 @@ class Conversation:
     # ---- tools ----
 
     def _call_tool(self, call: ToolCall) -> None:
-        if call.call_id in self._seen_calls:
-            log.warning("the model repeated tool call %s; it runs once", call.call_id)
-            return
-        self._seen_calls.add(call.call_id)
-        self._sequencer.tool_called(call.call_id)
-        self._running_tools[call.call_id] = self._tasks.create_task(self._answer(call), name=f"tool {call.name}")
-        self._emit(Tool(call.call_id, call.name, call.arguments))
+        if self._tool_calls.start(call, self._tasks):
+            self._sequencer.tool_called(call.call_id)
+            self._emit(Tool(call.call_id, call.name, call.arguments))
 
-    async def _answer(self, call: ToolCall) -> None:
-        tool = self._tools.get(call.name)
-        if tool:
-            output = await tool.call(call.arguments, ToolContext(self._session, call.call_id))
-        else:
-            output = f"Error: there is no tool named {call.name[:80]!r}."
-        self._running_tools.pop(call.call_id, None)
+    async def _answer(self, call: ToolCall, output: str) -> None:
         await self.send(ToolResult(call.call_id, output))
         self._emit(Tool(call.call_id, call.name, call.arguments, output))
         self._sequencer.tool_answered(call.call_id)
         await self.request()
 
     async def _cancel_tool(self, call_id: str) -> None:
-        task = self._running_tools.pop(call_id, None)
-        if task:
-            task.cancel()
+        if self._tool_calls.cancel(call_id):
             self._sequencer.tool_answered(call_id)
             await self._advance()
 
