@@ -4,22 +4,26 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
 
 .PHONY: install run test check clean
 
-install: $(STAMP)
+install: $(VENV)/.installed
 
-$(STAMP): pyproject.toml
-	@echo "Installing into $(VENV): about 400 MB, half a minute or more ..."
+$(VENV)/.installed: pyproject.toml
+	@echo "Installing into $(VENV): some 450 MB, half a minute or more ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	@touch $@
+
+$(VENV)/.installed-for-tests: $(VENV)/.installed
+	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,test]'
 	@touch $@
 
 run: install
 	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/voice-gateway serve --port $(PORT)
 
-test: install
+test: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -22,8 +22,11 @@ RATE_HZ: Final = 16_000
 FRAME_BYTES: Final = 1024
 """512 samples, 32 ms: the only frame that the detector takes."""
 
+_SPARE: Final = 2
+"""Detectors that wait for the next calls, so that their greetings need not wait: 9 MB each."""
+
 _MAX_IDLE: Final = 8
-"""Detectors kept for coming calls, 9 MB each."""
+"""Most detectors that are kept when calls end."""
 
 _idle: "list[SileroVAD]" = []
 
@@ -45,6 +48,8 @@ class VoiceActivity:
 async def voice_activity() -> AsyncIterator[VoiceActivity]:
     """A detector for the length of one call."""
     silero = _idle.pop() if _idle else await asyncio.get_running_loop().run_in_executor(_loader, _load)
+    if len(_idle) < _SPARE:
+        _loader.submit(_add_spare)
     try:
         yield VoiceActivity(silero)
     finally:
@@ -59,6 +64,11 @@ def _be_nice() -> None:
 
 
 _loader: Final = ThreadPoolExecutor(1, thread_name_prefix="vad loader", initializer=_be_nice)
+
+
+def _add_spare() -> None:
+    if len(_idle) < _SPARE:
+        _idle.append(_load())
 
 
 def _load() -> "SileroVAD":

@@ -67,7 +67,7 @@ async def measure(seconds: float, beside: int) -> dict[str, object]:
     ends = Ends()
     async with serve(ends.provide, "127.0.0.1", 0, compression=None) as provider:
         port = provider.sockets[0].getsockname()[1]
-        async with _gateway(f"http://127.0.0.1:{port}/v1") as service:
+        async with gateway(f"http://127.0.0.1:{port}/v1") as (service, _):
             async with asyncio.TaskGroup() as tasks:
                 talking = [tasks.create_task(_embedded_calls(service, seconds)) for _ in range(beside)]
                 await _measured_call(service, ends, seconds)
@@ -119,7 +119,8 @@ async def _embedded_calls(service: Service, seconds: float) -> int:
 
 
 @asynccontextmanager
-async def _gateway(provider_url: str) -> AsyncIterator[Service]:
+async def gateway(provider_url: str) -> AsyncIterator[tuple[Service, int]]:
+    """A gateway in a process of its own, and that process's id."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         _write_config(Path(folder))
@@ -142,7 +143,7 @@ async def _gateway(provider_url: str) -> AsyncIterator[Service]:
             while b"Ready" not in (line := await process.stdout.readline()):
                 if not line:
                     raise RuntimeError("the gateway did not start")
-            yield Service(f"http://127.0.0.1:{port}")
+            yield Service(f"http://127.0.0.1:{port}"), process.pid
         finally:
             process.terminate()
             await process.wait()
