@@ -198,7 +198,7 @@ async def _speech(stack: AsyncExitStack, must_speak: bool) -> Speech | None:
         return await stack.enter_async_context(speech_workers())
     if must_speak:
         names = " and ".join(name.replace("_", "-") for name in missing)
-        raise ConfigError(f"--say needs a voice, and {names} is not installed; give --wav, or run: {_ENGINES_CURE}")
+        raise ConfigError(f"--say needs a voice: not installed are {names}; give --wav, or run: {_ENGINES_CURE}")
     return None
 
 

@@ -35,7 +35,7 @@ def missing_key(spec: AgentSpec, environment: Mapping[str, str]) -> str | None:
 def open_model(spec: AgentSpec, folder: Path, environment: Mapping[str, str]) -> RealtimeModel:
     """The model; it loads nothing until it is entered or one of its connections is."""
     if missing := missing_packages():
-        raise ConfigError(f"{', '.join(missing)} is not installed: pip install 'voice-gateway[local]'")
+        raise ConfigError(f"{', '.join(missing)} not installed: pip install 'voice-gateway[local]'")
     from agents.local.model import chat_model, script_model, workers_in
 
     workers = workers_in(environment)

@@ -31,7 +31,7 @@ def model_faults(spec: AgentSpec) -> Iterator[Fault]:
     if missing := missing_packages():
         yield Fault(
             ("model",),
-            f"{spec.model}, but {', '.join(missing)} is not installed",
+            f"{spec.model}, without {', '.join(missing)}",
             "install the embedded agent: pip install 'voice-gateway[local]'",
         )
     if spec.model_id == "script" and spec.script is None:
