@@ -252,6 +252,7 @@ class Conversation:
     async def _hear_error(self, error: SessionError) -> None:
         if error.event_id:
             self._sequencer.refused(error.event_id, again=error.code == BUSY)
+            self._silence_next = False
             await self._advance()
         if error.benign or error.code == BUSY:
             log.debug("expected refusal: %s %s", error.code, error.message)
@@ -302,21 +303,37 @@ class Conversation:
 
     async def _stop_speaking(self, *, cancel: bool) -> None:
         """Silences the line, then tells the model. `cancel` is false where the model stops its response by itself."""
-        heard = await self._channel.interrupt() if self._channel else ()
-        if not heard and not self._sequencer.is_busy:
+        is_responding = self._silence_response(is_cancelled=cancel)
+        is_playing = self._channel is not None and self._channel.is_playing
+        if not (is_responding or is_playing):
             return
-        self._interruptions += 1
         self._sequencer.forget_waiting()
         self._speaking = None
-        active = self._sequencer.active
-        if active:
-            self._silenced.add(active)
+        heard = await self._channel.interrupt() if self._channel else ()
+        if not (is_responding or heard):
+            return
+        self._interruptions += 1
         if cancel and self._sequencer.cancel():
-            self._silence_next = active is None
-            await self.send(ResponseCancel(active))
+            await self.send(ResponseCancel(self._sequencer.active))
         for item in heard:
             await self.send(ItemTruncate(item.item_id, item.content_index, item.heard_ms))
         self._emit(Interrupted(heard))
+
+    def _silence_response(self, *, is_cancelled: bool) -> bool:
+        """Lets nothing more of the response under way reach the line. False when there is none, or it is silent.
+
+        One that was asked for and has not begun is silenced only when it is cancelled: a model that hears the caller
+        before it begins will speak.
+        """
+        active = self._sequencer.active
+        if active is None:
+            was_silenced = self._silence_next
+            self._silence_next = was_silenced or (is_cancelled and self._sequencer.is_busy)
+            return self._silence_next and not was_silenced
+        if active in self._silenced:
+            return False
+        self._silenced.add(active)
+        return True
 
     async def wait_played(self, timeout_s: float) -> bool:
         """Waits until the agent has no more to say and the caller heard it all. False when interrupted or too late."""

@@ -841,6 +841,78 @@ def test_interrupt_cancels_an_active_response_once_and_drops_its_late_audio() ->
     run(test)
 
 
+def test_two_interrupts_in_a_row_are_told_once() -> None:
+    async def test() -> None:
+        channel = MemoryChannel()
+        session = RealtimeSession(agent(cue(), *reply("r1", 500, done=False)), channel=channel)
+        told: list[Any] = []
+        session.on("interrupted", told.append)
+        async with session:
+            channel.say(FRAME)
+            await until(lambda: len(channel.heard) == 5)
+            await asyncio.gather(session.interrupt(), session.interrupt())
+            await session.interrupt()
+            assert len(told) == 1
+
+    run(test)
+
+
+def test_a_response_that_is_cancelled_before_it_began_never_sounds_and_the_next_one_does() -> None:
+    async def test() -> None:
+        steps = [Expect(ResponseCancel), *reply("r1", 300), cue(), *reply("r2", 300)]
+        channel = MemoryChannel()
+        session = RealtimeSession(agent(*steps, greeting="Hello."), channel=channel)
+        ended: list[Any] = []
+        session.on("response", lambda event: ended.append(event) if event.status else None)
+        async with session:
+            await until(lambda: sent(session, ResponseCreate))
+            await session.interrupt()
+            await until(lambda: ended)
+            assert channel.heard == []
+            channel.say(FRAME)
+            await until(lambda: len(channel.heard) == 3)
+
+    run(test)
+
+
+def test_a_response_asked_for_while_the_caller_speaks_is_heard() -> None:
+    async def test() -> None:
+        steps = [Expect(ResponseCreate), SpeechStarted("u1"), *reply("r1", 300)]
+        channel = MemoryChannel()
+        async with RealtimeSession(agent(*steps, greeting="Hello."), channel=channel):
+            await until(lambda: len(channel.heard) == 3)
+
+    run(test)
+
+
+def test_audio_that_comes_while_the_line_is_being_silenced_is_dropped() -> None:
+    class Slow(MemoryChannel):
+        async def interrupt(self) -> tuple[Heard, ...]:
+            heard = await super().interrupt()
+            await until(lambda: len(told) == 2)
+            return heard
+
+    told: list[Any] = []
+
+    async def test() -> None:
+        late = AudioOutputDelta("r1", "item-r1", 0, bytes(4800))
+        steps = [cue(), *reply("r1", 500, done=False)[:-1], cue(), late, late, TranscriptInput("x", "1"),
+                 TranscriptInput("y", "2")]  # fmt: skip
+        channel = Slow()
+        session = RealtimeSession(agent(*steps), channel=channel)
+        session.on("transcript", told.append)
+        async with session:
+            channel.say(FRAME)
+            await until(lambda: len(channel.heard) == 5)
+            interrupting = asyncio.create_task(session.interrupt())
+            await asyncio.sleep(0)
+            channel.say(FRAME)
+            await interrupting
+            assert len(channel.heard) == 5
+
+    run(test)
+
+
 def test_interrupt_of_a_silent_agent_sends_nothing() -> None:
     async def test() -> None:
         channel = MemoryChannel()
