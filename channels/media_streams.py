@@ -1,7 +1,8 @@
 """Twilio Media Streams messages: text <-> frozen facts, with no socket and no clock in it.
 
-This is the server's half; `carrier/wire.py` is Twilio's. What comes from Twilio is read leniently (fields may be missing,
-numbers may be strings); what goes to Twilio has exactly the documented fields, because Twilio drops others.
+This is the server's half; `carrier/wire.py` is Twilio's. What comes from Twilio is read leniently (fields may be
+missing, timestamps may be text or numbers); what goes to Twilio has exactly the documented fields, because Twilio drops
+messages with others.
 """
 
 import binascii

@@ -175,7 +175,9 @@ def test_say_without_a_voice_installed_is_refused_with_the_cure(
     status = call_command.run(parsed("--url", "http://127.0.0.1:9", "--auth-token", "x", "--say", "Hello."))
 
     assert status == 2
-    assert "not installed are hibari" in (err := capsys.readouterr().err) and "pip install 'voice-gateway[local]'" in err
+    err = capsys.readouterr().err
+    assert "not installed are hibari" in err
+    assert "pip install 'voice-gateway[local]'" in err
 
 
 def test_lines_are_said_in_the_order_of_the_command_line() -> None:
