@@ -1,6 +1,7 @@
 """What passes between a model and a line once both are there: audio, turns, interruptions, tools."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable
@@ -64,6 +65,13 @@ BUSY: Final = "conversation_already_has_active_response"
 """The error of a model that began a response of its own just before ours was asked for: ask again after it."""
 
 
+MODEL_SILENCE_S: Final = 15.0
+"""Longest that a model may say nothing at all while it owes us something: a caller is waiting on a silent line."""
+
+CHECK_S: Final = 1.0
+"""How often that is looked at."""
+
+
 class _Ended(Exception):
     """Ends the conversation's task group from inside."""
 
@@ -103,6 +111,8 @@ class Conversation:
         self._silenced: set[str] = set()
         self._silence_next = False
         self._interruptions = 0
+        self._has_model_spoken = False
+        self._model_spoke_at = 0.0
         self.is_muted = False
         self.usage = Usage()
 
@@ -114,7 +124,7 @@ class Conversation:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 tasks.create_task(self._hear_model(), name="model")
-                tasks.create_task(self._watch_time(), name="time limit")
+                tasks.create_task(self._watch(), name="time limits")
                 if self._channel:
                     tasks.create_task(self._hear_line(self._channel), name="line")
                 else:
@@ -134,8 +144,19 @@ class Conversation:
             self._closed = Closed(reason, detail)
             self._ending.set()
 
-    async def _watch_time(self) -> None:
-        await asyncio.sleep(self._session.agent.max_duration_s)
+    async def _watch(self) -> None:
+        """Ends a call that goes on for too long, and one whose model has fallen silent while it owes an answer."""
+        now = asyncio.get_running_loop().time
+        end_at = now() + self._session.agent.max_duration_s
+        self._model_spoke_at = now()
+        while (left_s := end_at - now()) > 0:
+            await asyncio.sleep(min(left_s, CHECK_S))
+            is_owed = self._sequencer.is_busy or not self._has_model_spoken
+            if is_owed and now() - self._model_spoke_at > MODEL_SILENCE_S:
+                self._fail(
+                    ProviderError(f"the model was silent for {MODEL_SILENCE_S:g} s", code="timeout", retryable=True)
+                )
+                return
         self.end("time-limit")
 
     async def _hear_line(self, channel: RealtimeChannel) -> None:
@@ -148,8 +169,11 @@ class Conversation:
             self.end("caller")
 
     async def _hear_model(self) -> None:
+        now = asyncio.get_running_loop().time
         try:
             async for event in self._connection:
+                self._has_model_spoken = True
+                self._model_spoke_at = now()
                 await self._hear_model_event(event)
         except ProviderError as error:
             self._fail(error)
@@ -273,6 +297,7 @@ class Conversation:
         else:
             self._settled.clear()
         if create:
+            self._model_spoke_at = asyncio.get_running_loop().time()
             await self.send(create)
 
     def _response_created(self, response_id: str) -> None:
@@ -299,7 +324,10 @@ class Conversation:
 
     async def interrupt(self) -> None:
         """Stops the agent, whoever asked for it. Does nothing when the agent is silent."""
-        await self._stop_speaking(cancel=True)
+        try:
+            await self._stop_speaking(cancel=True)
+        except ChannelError as error:
+            self.end("line", str(error))
 
     async def _stop_speaking(self, *, cancel: bool) -> None:
         """Silences the line, then tells the model. `cancel` is false where the model stops its response by itself."""
@@ -309,10 +337,11 @@ class Conversation:
             return
         self._sequencer.forget_waiting()
         self._speaking = None
+        self._interruptions += 1  # before the wait below: who waits for the end of playback must know why it ended
         heard = await self._channel.interrupt() if self._channel else ()
         if not (is_responding or heard):
+            self._interruptions -= 1
             return
-        self._interruptions += 1
         if cancel and self._sequencer.cancel():
             await self.send(ResponseCancel(self._sequencer.active))
         for item in heard:
@@ -336,15 +365,16 @@ class Conversation:
         return True
 
     async def wait_played(self, timeout_s: float) -> bool:
-        """Waits until the agent has no more to say and the caller heard it all. False when interrupted or too late."""
+        """Waits, at most so long, until the agent has no more to say and the caller heard it all.
+
+        False when the caller interrupted meanwhile.
+        """
         before = self._interruptions
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._settled.wait()
-                if self._channel and not await self._channel.wait_played(timeout_s):
-                    return False
-        except TimeoutError:
-            return False
+                if self._channel:
+                    await self._channel.wait_played(timeout_s)
         return self._interruptions == before
 
     # ---- tools ----
@@ -355,6 +385,8 @@ class Conversation:
             self._emit(Tool(call.call_id, call.name, call.arguments))
 
     async def _answer(self, call: ToolCall, output: str) -> None:
+        if self._ending.is_set():
+            return
         await self.send(ToolResult(call.call_id, output))
         self._emit(Tool(call.call_id, call.name, call.arguments, output))
         self._sequencer.tool_answered(call.call_id)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, Self
 
+from agents.cancelling import is_being_cancelled
 from agents.events import SessionEvent
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Emitter:
     def _tell(self, listener: Listener, event: SessionEvent) -> None:
         try:
             result = listener(event)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             log.exception("a listener for %s raised", event.kind)
             return
         if inspect.iscoroutine(result):
@@ -134,7 +135,9 @@ class Emitter:
         try:
             async with asyncio.timeout(LISTENER_TIMEOUT_S):
                 await running
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            if is_being_cancelled():
+                raise
             log.exception("an async listener raised")
 
 

@@ -276,7 +276,10 @@ class RealtimeChannel(Protocol):
         """True while the caller has not heard all that was sent."""
 
     async def wait_played(self, timeout_s: float) -> bool:
-        """Waits until all that was sent has been heard, dropped or the line is over; False when the time ran out."""
+        """Waits until all that was sent has been heard or dropped, or the line is over. False when the time ran out.
+
+        A line that stops telling what it plays is believed to have played what its time was enough for.
+        """
 
     async def close(self) -> None: ...
 
@@ -293,7 +296,7 @@ class RealtimeSessionOptions:
     transport           "websocket" (the default: `model.connect()`), or an object
     context             any object; reaches instructions and tools
     credential          before `connect_options.credential`, before `api_key`, before the model's own key
-    config              fields here win over what the agent says (instructions and tools stay the agent's)
+    config              fields of SessionConfig that win over the agent's; not instructions, tools and variables
     """
 
     model: RealtimeModel | None = None

@@ -14,6 +14,7 @@ from agents.emitter import Emitter, Listener
 from agents.errors import ConfigError, NotSupportedError
 from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason, ItemCreate, SessionEvent, Status, Usage
 from agents.realtime import (
+    PCM,
     RealtimeChannel,
     RealtimeConnection,
     RealtimeConnectOptions,
@@ -146,8 +147,7 @@ class RealtimeSession:
             self._root.cancel()
         elif not self._closed:
             self._closed = Closed(reason)
-            if self.channel:
-                await self.channel.close()
+            await self._finish(self._closed)
         if self._root and _inside.get() is not self:
             await asyncio.wait({self._root})
 
@@ -192,9 +192,9 @@ class RealtimeSession:
         self._live().is_muted = False
 
     async def wait_played(self, timeout_s: float = PLAYBACK_TIMEOUT_S) -> bool:
-        """Waits until the agent has no more to say and the caller heard it all.
+        """Waits, at most so long, until the agent has no more to say and the caller heard it all.
 
-        False when the caller interrupted meanwhile, or the time ran out.
+        False when the caller interrupted meanwhile.
         """
         return await self._live().wait_played(timeout_s)
 
@@ -235,24 +235,26 @@ class RealtimeSession:
             try:
                 self._tell_status("connecting")
                 config = replace(await self._agent.session_config(self.context), **self._options.config)
-                connection = await self._open(config)
+                await self._converse(await self._open(config), config, opened)
             except Exception as error:
-                self._root = None
-                self._tell_status("closed")
                 if not opened.done():
                     opened.set_exception(error)
-            else:
-                await self._converse(connection, config, opened)
-                await asyncio.wait({listening}, timeout=LISTENER_GRACE_S)
             finally:
-                listening.cancel()
-                self._emitter.forget()
+                if self._closed:
+                    await self._finish(self._closed)
+                    await asyncio.wait({listening}, timeout=LISTENER_GRACE_S)
+                else:
+                    self._root = None
+                    self._tell_status("closed")
                 if not opened.done():
                     opened.set_exception(ConfigError("the session was closed while it was connecting"))
+                listening.cancel()
+                self._emitter.forget()
 
     async def _converse(
         self, connection: RealtimeConnection, config: SessionConfig, opened: asyncio.Future[None]
     ) -> None:
+        """The conversation, from a connection that is open to the end. Raises only when it cannot begin."""
         closed = Closed("closed")
         try:
             async with connection:
@@ -265,15 +267,25 @@ class RealtimeSession:
                 finally:
                     await self._close_channel()
         except Exception as error:
+            if self._conversation is None:
+                raise
             log.exception("the model's side did not close well")
             closed = Closed("error", str(error))
         finally:
-            self._closed = closed
-            self._tell_status("closed")
-            self._emitter.emit(closed)
-            self._emitter.end()
+            if self._conversation:
+                self._closed = self._closed or closed
+
+    async def _finish(self, closed: Closed) -> None:
+        """The end, for whoever watches; nothing follows."""
+        if self._conversation is None:
+            await self._close_channel()
+        self._tell_status("closed")
+        self._emitter.emit(closed)
+        self._emitter.end()
 
     async def _open(self, config: SessionConfig) -> RealtimeConnection:
+        if self.channel and not config.input_format == config.output_format == PCM:
+            raise NotSupportedError("a channel carries PCM16 24 kHz; leave input_format and output_format as they are")
         given = self._options.connect_options or RealtimeConnectOptions()
         options = replace(
             given,
@@ -318,3 +330,7 @@ def _refuse_unsupported(options: RealtimeSessionOptions) -> None:
     unknown = sorted(options.config.keys() - {field.name for field in fields(SessionConfig)})
     if unknown:
         raise ConfigError(f"config has no field named {', '.join(unknown)}")
+    if agents_own := sorted(options.config.keys() & {"instructions", "tools", "variables"}):
+        raise ConfigError(f"the agent says its own {', '.join(agents_own)}; config cannot")
+    if options.connect_options and options.connect_options.session_config:
+        raise ConfigError("a session makes its own session_config, of its agent and of config")

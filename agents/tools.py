@@ -5,13 +5,16 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_json
 
+from agents.cancelling import is_being_cancelled
 from agents.errors import ConfigError, ToolError
 from agents.realtime import ToolSchema
+from agents.tool_threads import run_in_thread
 
 if TYPE_CHECKING:
     from agents.session import RealtimeSession
@@ -67,7 +70,9 @@ class FunctionTool:
                 return _as_text(await self._run(given))
         except ToolError as error:
             return f"Error: {error}"
-        except Exception:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
             if limit.expired():
                 return f"Error: the tool took longer than {self.timeout_s:g} seconds."
             log.exception("tool %s raised", self.name)
@@ -85,7 +90,7 @@ class FunctionTool:
     async def _run(self, given: dict[str, Any]) -> object:
         if inspect.iscoroutinefunction(self.function):
             return await self.function(**given)
-        result = await asyncio.to_thread(self.function, **given)
+        result = await run_in_thread(partial(self.function, **given))
         return await cast(Awaitable[object], result) if inspect.isawaitable(result) else result
 
 
@@ -155,14 +160,14 @@ def _as_text(result: object) -> str:
     return text if len(text) <= MAX_OUTPUT_CHARS else text[:MAX_OUTPUT_CHARS] + " (cut)"
 
 
-HANG_UP_TIMEOUT_S: Final = 60.0
-"""Longest goodbye."""
+GOODBYE_TIMEOUT_S: Final = 45.0
+"""Longest goodbye that is heard to its end."""
 
 
-@tool(timeout_s=HANG_UP_TIMEOUT_S)
+@tool(timeout_s=GOODBYE_TIMEOUT_S + DEFAULT_TIMEOUT_S)
 async def hang_up(call: ToolContext) -> str:
     """End the call. Say goodbye first: the call ends when the caller has heard everything said so far."""
-    if await call.session.wait_played(HANG_UP_TIMEOUT_S):
+    if await call.session.wait_played(GOODBYE_TIMEOUT_S):
         await call.session.close("agent")
         return "The call is over."
     return "The caller spoke before the goodbye was over: the call goes on."

@@ -49,6 +49,10 @@ class Playback:
         """True when every item has ended and the mark behind the last has come back."""
         return not self._stretches
 
+    def remaining_s(self, now: float) -> float:
+        """How long the audio that was sent goes on, by the clock."""
+        return (self._sent_ms - self._position(now)) / 1000
+
     def received(self, item: SpokenItem, audio_ms: float) -> None:
         """Counts audio of an item as it comes from the model, before filters and frames hold any of it back."""
         self._stretch(item).audio_ms += audio_ms

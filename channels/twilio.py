@@ -1,6 +1,7 @@
 """A caller on a Twilio media stream: mu-law frames in and out, marks and clear."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -23,6 +24,9 @@ ARRIVAL_TIMEOUT_S: Final = 15.0
 
 MEDIA_TIMEOUT_S: Final = 10.0
 """Twilio sends a frame every 20 ms, silence included: this long without one, the line is dead."""
+
+MARK_GRACE_S: Final = 3.0
+"""How much later than the clock says the last mark may come back; then it is not coming."""
 
 MAX_REPORTS: Final = 10
 """Log lines about messages that are sound but have no meaning here; a line that sends them may send many."""
@@ -170,12 +174,19 @@ class TwilioChannel:
     async def wait_played(self, timeout_s: float) -> bool:
         try:
             async with asyncio.timeout(timeout_s):
-                while self.is_playing:
-                    self._changed.clear()
-                    await self._changed.wait()
+                while self.is_playing and await self._has_changed():
+                    pass
         except TimeoutError:
             return False
         return True
+
+    async def _has_changed(self) -> bool:
+        """Waits for news of the playback. False when a mark is so late that the clock must be believed instead."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._playback.remaining_s(self._clock()) + MARK_GRACE_S):
+                return await self._changed.wait()
+        return False
 
     async def close(self) -> None:
         self._end()

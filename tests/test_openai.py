@@ -451,6 +451,12 @@ def test_what_openai_would_refuse_is_a_fault_of_its_field(
     assert right in fault.right
 
 
+def test_an_audio_format_among_the_provider_options_is_a_fault() -> None:
+    options = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 1.1}}}
+    [fault] = faults(spec(provider_options=options), Path())
+    assert (fault.path, fault.found) == (("provider_options",), "audio.output.format")
+
+
 @pytest.mark.parametrize("fields", [{"voice": "voice_abc"}, {"voice": "tara", "base_url": "http://127.0.0.1:8000/v1"}])
 def test_custom_voices_and_those_of_other_servers_are_no_faults(fields: dict[str, Any]) -> None:
     assert faults(spec(**fields), Path()) == []

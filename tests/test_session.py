@@ -16,6 +16,7 @@ from agents import (
     TokenCredential,
     ToolContext,
     TurnDetection,
+    conversation,
     hang_up,
     tool,
 )
@@ -51,7 +52,7 @@ from agents.events import (
 )
 from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted_steps import Close, Expect, Fail, Say, Step
-from agents.realtime import SessionConfig
+from agents.realtime import AudioFormat, SessionConfig
 from channels.memory import MemoryChannel
 
 FRAME = bytes(960)
@@ -181,6 +182,28 @@ def test_options_that_nobody_honours_yet_are_refused(option: dict[str, Any]) -> 
 def test_unknown_config_fields_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="voise"):
         RealtimeSession(agent(), config={"voise": "x"})
+
+
+@pytest.mark.parametrize("name", ["instructions", "tools", "variables"])
+def test_config_cannot_say_what_the_agent_says(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        RealtimeSession(agent(), config={name: ()})
+
+
+def test_a_session_config_among_the_connect_options_is_refused_and_not_overwritten() -> None:
+    with pytest.raises(ConfigError, match="session_config"):
+        RealtimeSession(agent(), connect_options=RealtimeConnectOptions(session_config=SessionConfig()))
+
+
+@pytest.mark.parametrize("name", ["input_format", "output_format"])
+def test_a_channel_takes_no_other_format_than_its_own(name: str) -> None:
+    async def test() -> None:
+        session = RealtimeSession(agent(), channel=MemoryChannel(), config={name: AudioFormat(mime_type="audio/pcmu")})
+        with pytest.raises(NotSupportedError, match="PCM16"):
+            await session.connect()
+        await session.close()
+
+    run(test)
 
 
 def test_the_first_message_has_instructions_tools_and_the_config_option_over_the_agents() -> None:
@@ -338,6 +361,54 @@ def test_close_is_safe_before_connect_twice_and_while_connecting() -> None:
         await hesitating.close()
         with pytest.raises(ConfigError, match="closed while"):
             await connecting
+
+    run(test)
+
+
+def test_closing_while_connecting_tells_observers_closes_the_channel_and_keeps_the_reason() -> None:
+    async def test() -> None:
+        async def slow(_: object) -> str:
+            await asyncio.sleep(60)
+            return ""
+
+        channel = MemoryChannel()
+        session = RealtimeSession(agent(instructions=slow), channel=channel)
+        events = session.events()
+        connecting = asyncio.create_task(session.connect())
+        await asyncio.sleep(0.01)
+        await session.close("caller")
+        with pytest.raises(ConfigError):
+            await connecting
+        assert [event async for event in events] == [Status("connecting"), Status("closed"), Closed("caller")]
+        assert (session.closed, channel.is_closed) == (Closed("caller"), True)
+
+    run(test)
+
+
+def test_closing_before_connecting_ends_the_iterators_too() -> None:
+    async def test() -> None:
+        session = RealtimeSession(agent())
+        events = session.events()
+        await session.close()
+        assert [event async for event in events] == [Status("closed"), Closed("closed")]
+
+    run(test)
+
+
+def test_a_connect_that_timed_out_may_be_tried_again() -> None:
+    async def test() -> None:
+        waits = [60.0, 0.0]
+
+        async def slow(_: object) -> str:
+            await asyncio.sleep(waits.pop(0))
+            return ""
+
+        session = RealtimeSession(agent(instructions=slow))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await session.connect()
+        await session.connect()
+        await session.close()
 
     run(test)
 
@@ -501,7 +572,60 @@ def test_a_server_error_does_not_end_the_session_and_a_benign_one_is_not_told() 
     run(test)
 
 
+@pytest.mark.parametrize("steps", [(), (Expect(ResponseCreate),)])
+def test_a_model_that_owes_an_answer_and_says_nothing_is_given_up(
+    steps: tuple[Step, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "MODEL_SILENCE_S", 0.05)
+    monkeypatch.setattr(conversation, "CHECK_S", 0.01)
+
+    async def test() -> None:
+        async with RealtimeSession(agent(*steps, greeting="Hello."), channel=MemoryChannel()) as session:
+            assert await session.wait_closed() == Closed("provider", "timeout: the model was silent for 0.05 s")
+
+    run(test)
+
+
+def test_a_model_that_owes_nothing_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "MODEL_SILENCE_S", 0.02)
+    monkeypatch.setattr(conversation, "CHECK_S", 0.01)
+
+    async def test() -> None:
+        async with RealtimeSession(agent(), channel=MemoryChannel()) as session:
+            await asyncio.sleep(0.1)
+            assert session.closed is None
+
+    run(test)
+
+
 # ---- observation ----
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_listener_that_ends_in_cancelled_error_hurts_nobody(is_async: bool, caplog: pytest.LogCaptureFixture) -> None:
+    def cancelled(_: object) -> None:
+        raise asyncio.CancelledError
+
+    async def cancelled_later(_: object) -> None:
+        raise asyncio.CancelledError
+
+    async def test() -> None:
+        seen: list[Any] = []
+
+        async def note(event: object) -> None:
+            seen.append(event)
+
+        channel = MemoryChannel()
+        session = RealtimeSession(
+            agent(cue(), TranscriptInput("a", "one"), TranscriptInput("b", "two")), channel=channel
+        )
+        session.on("transcript", cancelled_later if is_async else cancelled).on("transcript", note)
+        async with session:
+            channel.say(FRAME)
+            await until(lambda: len(seen) == 2)
+
+    with caplog.at_level(logging.CRITICAL):
+        run(test)
 
 
 def test_a_listener_that_raises_hurts_neither_the_others_nor_the_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -1117,6 +1241,44 @@ def test_a_caller_who_interrupts_the_goodbye_keeps_the_call() -> None:
             assert isinstance(output, ToolResult)
             assert "goes on" in output.output
             assert not channel.is_closed
+
+    run(test)
+
+
+def test_an_interruption_counts_before_the_line_is_silent() -> None:
+    class Slow(MemoryChannel):
+        async def interrupt(self) -> tuple[Heard, ...]:
+            heard = await super().interrupt()
+            await asyncio.sleep(0.02)
+            return heard
+
+    async def test() -> None:
+        channel = Slow()
+        session = RealtimeSession(agent(cue(), *reply("r1", 500)), channel=channel)
+        async with session:
+            channel.say(FRAME)
+            await until(lambda: len(channel.heard) == 5)
+            waiting = asyncio.create_task(session.wait_played(5))
+            await asyncio.sleep(0.01)
+            await session.interrupt()
+            assert await waiting is False
+
+    run(test)
+
+
+def test_nothing_is_sent_to_the_model_once_a_tool_has_hung_up() -> None:
+    async def test() -> None:
+        channel = MemoryChannel()
+        bye: list[Step] = [
+            ResponseCreated("r1"),
+            ToolCall("r1", "c1", "hang_up", "{}"),
+            ResponseDone("r1", "completed"),
+        ]
+        session = RealtimeSession(agent(cue(), *bye, tools=(hang_up,)), channel=channel)
+        async with session:
+            channel.say(FRAME)
+            await session.wait_closed()
+        assert sent(session, ToolResult, ResponseCreate) == []
 
     run(test)
 

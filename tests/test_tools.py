@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -400,3 +401,44 @@ async def turns_of_the_loop(count: int = 10) -> None:
     """Lets what can run now, run."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+# ---- tools that misbehave ----
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_tool_that_wants_to_end_the_process_only_fails(is_async: bool) -> None:
+    @tool
+    def leave() -> None:
+        sys.exit(1)
+
+    @tool
+    async def leave_later() -> None:
+        sys.exit(1)
+
+    assert call(leave_later if is_async else leave) == "Error: the tool failed."
+
+
+def test_a_tool_that_waited_for_something_cancelled_is_answered() -> None:
+    @tool
+    async def wait() -> None:
+        cancelled = asyncio.get_running_loop().create_future()
+        cancelled.cancel()
+        await cancelled
+
+    assert call(wait) == "Error: the tool failed."
+
+
+def test_a_tool_that_is_cancelled_itself_is_not_answered() -> None:
+    @tool
+    async def forever() -> None:
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        running = asyncio.create_task(forever.call("{}", ToolContext(session_with(), "call-1")))
+        await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())

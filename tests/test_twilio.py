@@ -543,6 +543,19 @@ def test_waiting_ends_when_the_audio_is_dropped() -> None:
     run(test)
 
 
+def test_a_mark_that_never_comes_back_does_not_keep_a_goodbye_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_module, "MARK_GRACE_S", 0.01)
+
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(500), HELLO)
+        await phone.channel.end_audio(HELLO)
+        phone.now += 0.52
+
+        assert await phone.channel.wait_played(5)
+
+    run(test)
+
+
 @pytest.mark.parametrize("end", ["close", "stop", "drop"])
 def test_waiting_ends_with_the_line(end: str) -> None:
     async def test(phone: Phone) -> None:

@@ -133,6 +133,11 @@ def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
         Fault(("turn_detection", name), f"{name} with mode {spec.turn_detection.mode}", f"{name} is for mode {mode}")
         for name, mode in misplaced(spec.turn_detection)
     ]
+    found += [
+        Fault(("provider_options",), f"audio.{way}.format", "leave the format out: the session and the line agree on it")
+        for way in ("input", "output")
+        if _has(spec.provider_options, "audio", way, "format")
+    ]
     elsewhere = spec.base_url is not None  # where there may be other voices
     if spec.voice is not None and not elsewhere and spec.voice not in VOICES and not spec.voice.startswith("voice_"):
         right = f"one of {', '.join(VOICES)}, or a custom voice's id (voice_...)"
@@ -148,6 +153,14 @@ def open_model(spec: AgentSpec, folder: Path, environment: Mapping[str, str]) ->
     """The file's `base_url` wins over OPENAI_BASE_URL."""
     base_url = spec.base_url or environment.get(BASE_URL_NAME) or BASE_URL
     return OpenAIModel(spec.model_id, api_key=environment.get(KEY_NAME), base_url=base_url)
+
+
+def _has(options: object, *path: str) -> bool:
+    for name in path:
+        if not isinstance(options, Mapping) or name not in options:
+            return False
+        options = options[name]
+    return True
 
 
 # ---- keys, addresses, credentials ----
