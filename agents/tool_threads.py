@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Final, TypeVar
 
 from agents.errors import ToolError
@@ -32,10 +33,9 @@ async def run_in_thread(function: Callable[[], T]) -> T:
         try:
             result = function()
         except BaseException as error:
-            failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
-            _tell(loop, lambda: outcome.done() or outcome.set_exception(_settable(failure)))
+            _tell(loop, partial(_fail, outcome, error))
         else:
-            _tell(loop, lambda: outcome.done() or outcome.set_result(result))
+            _tell(loop, partial(_succeed, outcome, result))
         finally:
             _places.release()
 
@@ -43,10 +43,17 @@ async def run_in_thread(function: Callable[[], T]) -> T:
     return await outcome
 
 
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(what)
 
 
-def _settable(error: Exception) -> Exception:
-    return RuntimeError("StopIteration") if isinstance(error, StopIteration) else error
+def _succeed(outcome: asyncio.Future[T], result: T) -> None:
+    if not outcome.done():
+        outcome.set_result(result)
+
+
+def _fail(outcome: asyncio.Future[T], error: BaseException) -> None:
+    is_ordinary = isinstance(error, Exception) and not isinstance(error, StopIteration)
+    if not outcome.done():
+        outcome.set_exception(error if is_ordinary else RuntimeError(f"{type(error).__name__}: {error}"))

@@ -22,7 +22,7 @@ from agents.providers.openai import OpenAIModel
 from agents.realtime import SessionConfig, Transcription
 from channels.carrier.recording import read_wav
 from tests.fake_openai import Call, CallTools, FakeOpenAI, Speak
-from tests.service import running
+from tests.service import free_port, running
 
 CONFIG = Path("config")
 HUMAN = Path("tests/recordings/something-is-terribly-wrong.wav")
@@ -212,7 +212,8 @@ def test_a_wrong_key_is_an_apology_and_never_in_the_log(caplog: pytest.LogCaptur
 
 
 def test_serve_and_call_as_commands_share_a_token_and_serve_stops_with_status_0(tmp_path: Path) -> None:
-    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PORT": "8231", "DRAIN_S": "1"}
+    port = free_port()
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PORT": str(port), "DRAIN_S": "1"}
     for variable in ("TWILIO_AUTH_TOKEN", "PUBLIC_URL", "CONFIG_DIR"):
         environment.pop(variable, None)
     serve = subprocess.Popen(
@@ -222,7 +223,7 @@ def test_serve_and_call_as_commands_share_a_token_and_serve_stops_with_status_0(
         assert serve.stdout is not None
         while b"Ready" not in (line := serve.stdout.readline()):
             assert line, serve.stderr.read() if serve.stderr else ""
-        assert (tmp_path / "voice-gateway" / "8231.json").stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "voice-gateway" / f"{port}.json").stat().st_mode & 0o777 == 0o600
         call = subprocess.run(
             [
                 sys.executable,

@@ -134,7 +134,9 @@ def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
         for name, mode in misplaced(spec.turn_detection)
     ]
     found += [
-        Fault(("provider_options",), f"audio.{way}.format", "leave the format out: the session and the line agree on it")
+        Fault(
+            ("provider_options",), f"audio.{way}.format", "leave the format out: the session and the line agree on it"
+        )
         for way in ("input", "output")
         if _has(spec.provider_options, "audio", way, "format")
     ]
