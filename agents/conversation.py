@@ -65,7 +65,7 @@ BUSY: Final = "conversation_already_has_active_response"
 """The error of a model that began a response of its own just before ours was asked for: ask again after it."""
 
 
-MODEL_SILENCE_S: Final = 15.0
+MODEL_SILENCE_S: Final = 20.0
 """Longest that a model may say nothing at all while it owes us something: a caller is waiting on a silent line."""
 
 CHECK_S: Final = 1.0
