@@ -1,9 +1,11 @@
 # `make run` and `make test` create what they need: a virtual environment and the packages in it.
 
 PYTHON ?= python3
-PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+
+# Takes in .env, over which the shell's own environment wins, and with it what stands on make's command line.
+WITH_ENV := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 
 .PHONY: install run test check clean
 
@@ -21,7 +23,7 @@ $(VENV)/.installed-for-tests: $(VENV)/.installed
 	@touch $@
 
 run: install
-	@set -a; if [ -f .env ]; then . ./.env; fi; exec $(BIN)/voice-gateway serve --port $(PORT)
+	@$(WITH_ENV) exec $(BIN)/voice-gateway serve
 
 test: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
@@ -30,7 +32,7 @@ test: $(VENV)/.installed-for-tests
 	$(BIN)/python -m pytest
 
 check: install
-	$(BIN)/voice-gateway check
+	@$(WITH_ENV) exec $(BIN)/voice-gateway check
 
 clean:
 	rm -rf $(VENV)

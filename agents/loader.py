@@ -1,7 +1,7 @@
 """Loads the agents of a configuration folder: all of them checked to the last word, or every problem at once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -9,8 +9,8 @@ from typing import Final
 from agents.allowed import FieldPath, did_you_mean, either
 from agents.errors import ConfigError, Problem
 from agents.providers import PROVIDERS, provider
-from agents.schema import CALL_VARIABLES, AgentSpec
-from agents.templates import undeclared
+from agents.schema import CALL_VARIABLES, SAMPLE_CALL, AgentSpec
+from agents.templates import render, undeclared
 from agents.tools import BUILT_IN, FunctionTool, tool
 from agents.yaml_document import Document, parse, shortened
 from agents.yaml_file import check
@@ -133,9 +133,24 @@ def _template_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]
     if broken:
         return
     known = sorted(CALL_VARIABLES | spec.variables.keys())
-    for path, name in spec.unknown_variables():
+    unknown = spec.unknown_variables()
+    for path, name in unknown:
         right = f"add {name} to variables; {did_you_mean(name, known)}"
         yield document.problem(path, right, found=f"the unknown variable {{{{ {name} }}}}")
+    incomplete = {path for path, _ in unknown}
+    for path, text in spec.templates():
+        why = None if path in incomplete else _why_it_breaks(text, {**spec.variables, **SAMPLE_CALL})
+        if why:
+            yield document.problem(path, "must hold in every call", found=f"a template that breaks: {why}")
+
+
+def _why_it_breaks(text: str, variables: Mapping[str, str]) -> str | None:
+    """Why the text cannot be filled in with these variables; None when it can."""
+    try:
+        render(text, variables)
+    except Exception as error:  # a template's filters may raise anything, as a stranger's code
+        return str(error.__cause__ or error) or type(error).__name__
+    return None
 
 
 def _tool_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ and a test keeps the three equal.
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -14,7 +14,15 @@ from agents.templates import undeclared
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 """Something to say aloud, at most a minute or so of speech."""
 
-CALL_VARIABLES = frozenset({"agent", "caller", "called", "call_id"})
+SAMPLE_CALL: Final = {
+    "agent": "reception",
+    "caller": "+15550100100",
+    "called": "+15550100200",
+    "call_id": "CA0123456789abcdef0123456789abcdef",
+}
+"""The variables of a made-up call, with which texts are tried before there is a real one."""
+
+CALL_VARIABLES = frozenset(SAMPLE_CALL)
 """Variables that every call provides to templates, beside the YAML's own `variables`."""
 
 

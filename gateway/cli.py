@@ -12,6 +12,7 @@ from agents.schema import AgentSpec
 from gateway import call_command, serve_command
 from gateway.configuration import check_configuration, load_configuration
 from gateway.numbers import NumbersSpec
+from gateway.settings import wrong_variables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,9 +39,9 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        help="check every file of the configuration",
-        description="Checks every file of the configuration and prints each problem: file, line, field, what was "
-        "found, what would be right. Exits with 1 when there is any.",
+        help="check the environment and every file of the configuration",
+        description="Checks the environment's variables and every file of the configuration, and prints each problem: "
+        "file, line, field, what was found, what would be right. Exits with 1 when there is any.",
     )
     _add_config(check)
     check.set_defaults(run=_check)
@@ -75,11 +76,14 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
+    wrong = wrong_variables(os.environ)
     configuration, problems = check_configuration(options.config, os.environ)
-    for problem in problems:
-        print(problem)
-    if configuration is None:
-        print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {options.config}")
+    for line in (*(f"environment: {variable}" for variable in wrong), *problems):
+        print(line)
+    if wrong or configuration is None:
+        count = len(wrong) + len(problems)
+        places = [*(["the environment"] if wrong else []), *([str(options.config)] if problems else [])]
+        print(f"{count} problem{'s' if count > 1 else ''} in {' and '.join(places)}")
         return 1
     print(f"{options.config} is right: {len(configuration.agents)} agent(s): {', '.join(configuration.agents)}")
     return 0

@@ -45,7 +45,7 @@ def _missing_keys(
     folder: Path, agents: Mapping[str, AgentSpec], numbers: Numbers, environment: Mapping[str, str]
 ) -> list[Problem]:
     problems = []
-    for name in sorted({*numbers.agents.values(), *([numbers.default] if numbers.default else [])}):
+    for name in sorted(numbers.answering):
         spec = agents.get(name)
         variable = provider(spec.provider).missing_key(spec, environment) if spec else None
         if variable:

@@ -10,6 +10,9 @@ from typing import Final, Literal
 current_call: Final[ContextVar[str]] = ContextVar("call", default="")
 """The CallSid of the call that the running task serves."""
 
+MAX_MESSAGE_CHARS: Final = 2000
+"""What others send and a log line quotes may be long; more than this of a message tells nobody more."""
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -24,14 +27,15 @@ def set_up(level: str, style: Literal["text", "json"]) -> None:
 
 def masked(number: str) -> str:
     """A number or address of which only the last digits show: enough to find a call, too little to ring back."""
-    return f"…{number[-3:]}" if len(number) > 6 else "…"
+    tail = "".join(letter if letter.isprintable() else "?" for letter in number[-3:])
+    return f"…{tail}" if len(number) > 6 else "…"
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
         call = current_call.get()
-        words = [time, record.levelname.lower(), *([call[:10]] if call else []), record.getMessage()]
+        words = [time, record.levelname.lower(), *([call[:10]] if call else []), _message(record)]
         words += [f"{name}={value}" for name, value in _extra(record).items()]
         if record.exc_info:
             words.append("\n" + self.formatException(record.exc_info))
@@ -44,7 +48,7 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if current_call.get():
             line["call"] = current_call.get()
@@ -52,6 +56,11 @@ class _Json(logging.Formatter):
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _message(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    return message if len(message) <= MAX_MESSAGE_CHARS else f"{message[:MAX_MESSAGE_CHARS]}…"
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

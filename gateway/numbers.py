@@ -54,6 +54,11 @@ class Numbers:
     default: str | None
     agents: Mapping[str, str]
 
+    @property
+    def answering(self) -> frozenset[str]:
+        """The names of all agents that may be asked to answer."""
+        return frozenset({*self.agents.values(), *([self.default] if self.default else [])})
+
     def agent_for(self, called: str) -> str | None:
         """The name of the agent that answers what was dialled; None when nobody does."""
         return self.agents.get(same_address(called), self.default)

@@ -1,13 +1,19 @@
 """Tells `voice-gateway call` how to reach the service that runs here: a file that only its user can read."""
 
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.errors import ConfigError
+
+CONNECT_TIMEOUT_S: Final = 0.2
+"""A service on this machine takes a connection at once, or is not there."""
 
 
 class RunFile(BaseModel):
@@ -43,15 +49,33 @@ def shared(port: int, run: RunFile) -> Iterator[Path]:
 
 
 def read(port: int | None = None) -> RunFile:
-    """The service on that port, or the one started last. Raises ConfigError when none has left a file."""
+    """The service on that port, or the one started last. Raises ConfigError when none has left a file.
+
+    A service that was killed leaves its file behind: without a port, one that answers goes before all that do not.
+    """
     paths = [folder() / f"{port}.json"] if port else sorted(folder().glob("*.json"), key=_age)
-    for path in paths:
-        try:
-            return RunFile.model_validate_json(path.read_text())
-        except (OSError, ValueError):
-            continue
+    runs = list(_runs(paths))
+    if runs:
+        return next(filter(_answers, runs), runs[0])
     where = f" on port {port}" if port else ""
     raise ConfigError(f"no gateway is running here{where}; start one with `make run`, or give --url and --auth-token")
+
+
+def _runs(paths: Iterable[Path]) -> Iterator[RunFile]:
+    for path in paths:
+        try:
+            yield RunFile.model_validate_json(path.read_text())
+        except (OSError, ValueError):
+            continue
+
+
+def _answers(run: RunFile) -> bool:
+    try:
+        parts = urlsplit(run.url)
+        with socket.create_connection((parts.hostname or "", parts.port or 80), CONNECT_TIMEOUT_S):
+            return True
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def _age(path: Path) -> float:

@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     gateway_log.set_up(settings.log_level, settings.log_format)
     configuration = load_configuration(settings.config_dir, environment)
     agents = {
-        name: make_agent(name, spec, settings.config_dir, environment) for name, spec in configuration.agents.items()
+        name: make_agent(name, configuration.agents[name], settings.config_dir, environment)
+        for name in sorted(configuration.numbers.answering)
     }
     calls = Calls(agents, settings.max_calls)
     app = make_app(settings, agents, configuration.numbers, calls)
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 def welcome(settings: Settings, configuration: Configuration) -> str:
     """What to do next, for the terminal."""
-    answering = configuration.numbers.default or ", ".join(sorted(set(configuration.numbers.agents.values())))
+    answering = configuration.numbers.default or ", ".join(sorted(configuration.numbers.answering))
     lines = [
         "",
         f"Ready on {settings.local_url}; {answering} answers.",

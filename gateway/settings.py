@@ -27,6 +27,7 @@ class Settings(BaseModel):
     drain_s: float = Field(30.0, alias="DRAIN_S", ge=0, le=3600)
     log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+    speech_workers: int = Field(1, alias="SPEECH_WORKERS", ge=1, le=64)
     has_invented_token: bool = Field(False, init=False)
 
     @field_validator("auth_tokens", mode="before")
@@ -39,6 +40,13 @@ class Settings(BaseModel):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("speech_workers", mode="before")
+    @classmethod
+    def _is_written_in_digits(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip().isdecimal():  # as the embedded agent reads it once more
+            raise ValueError("must be a whole number")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _is_an_origin(cls, url: str) -> str:
@@ -46,6 +54,10 @@ class Settings(BaseModel):
         is_web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         if url and (not is_web or parts.query or parts.fragment):
             raise ValueError("must be like https://voice.example.com")
+        if "@" in parts.netloc:
+            raise ValueError("must hold no user and no password: it is logged, and Twilio signs without them")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            raise ValueError("must begin with https://: Twilio opens no media stream to ws://")
         return parts.geturl().rstrip("/")
 
     @model_validator(mode="after")
@@ -82,16 +94,35 @@ def read_settings(environment: Mapping[str, str], *, host: str | None = None, po
     Without TWILIO_AUTH_TOKEN, on loopback, a token is invented: checks stay on, and only who can read the run file can
     call.
     """
-    given = {name: value for name, value in environment.items() if name.isupper() and value.strip()}
-    given |= {name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None}
+    given = {**environment} | {
+        name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None
+    }
     try:
-        settings = Settings.model_validate(given)
+        settings = _parsed(given)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".removeprefix(": ") for e in error.errors()]
-        raise ConfigError("the environment is wrong:\n  " + "\n  ".join(wrong)) from None
+        raise ConfigError("the environment is wrong:\n  " + "\n  ".join(_lines(error))) from None
     if settings.auth_tokens:
         return settings
     return settings.model_copy(update={"auth_tokens": (secrets.token_hex(16),), "has_invented_token": True})
+
+
+def wrong_variables(environment: Mapping[str, str]) -> list[str]:
+    """Each wrong variable as a line: its name and what would be right, never its value. Empty when all are right."""
+    try:
+        _parsed(environment)
+    except ValidationError as error:
+        return _lines(error)
+    return []
+
+
+def _parsed(environment: Mapping[str, str]) -> Settings:
+    return Settings.model_validate(
+        {name: value for name, value in environment.items() if name.isupper() and value.strip()}
+    )
+
+
+def _lines(error: ValidationError) -> list[str]:
+    return [": ".join([*map(str, e["loc"]), e["msg"].removeprefix("Value error, ")]) for e in error.errors()]
 
 
 def _is_loopback(host: str) -> bool:

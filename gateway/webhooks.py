@@ -1,12 +1,15 @@
 """What Twilio asks over HTTP: what to do with a call, and what to do next; what it tells: how things went."""
 
+import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import FormData
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -22,7 +25,13 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 64 * 1024
 """Twilio's requests are a few kilobytes, the longest with a caller's signed identity."""
 
+BODY_TIMEOUT_S: Final = 5.0
+"""Twilio's requests come whole, at once; who takes longer over a few kilobytes is not Twilio."""
+
 MAX_FIELDS: Final = 200
+
+CALL_SID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
+"""Twilio's are CA and 32 hexadecimal digits; what goes into logs and addresses need be no stricter."""
 
 VOICE_PATH: Final = "/twilio/voice"
 AFTER_STREAM_PATH: Final = "/twilio/after-stream"
@@ -30,6 +39,9 @@ STATUS_PATH: Final = "/twilio/status"
 STREAM_STATUS_PATH: Final = "/twilio/stream-status"
 
 _OVER: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+
+_NO_MORE: Final = {"Connection": "close"}
+"""Ends the connection with the answer, whatever of the body is still to come."""
 
 Answer = Callable[[FormData], Awaitable[str]]
 
@@ -50,13 +62,14 @@ class Webhooks:
             STATUS_PATH: self._status,
             STREAM_STATUS_PATH: self._stream_status,
         }
-        return [Route(path, self._checked(path, answer), methods=["GET", "POST"]) for path, answer in answers.items()]
+        routes = [Route(path, self._checked(path, answer)) for path, answer in answers.items()]
+        for route in routes:
+            route.methods = {"GET", "POST"}  # without the HEAD that starlette adds to GET: it would open a call
+        return routes
 
     def _checked(self, path: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             body = await _body(request)
-            if body is None:
-                return PlainTextResponse("too large", 413)
             url = self._settings.base_url + path
             if request.url.query:
                 url += f"?{request.url.query}"
@@ -70,7 +83,10 @@ class Webhooks:
             if not self._is_our_account(fields):
                 log.warning("refused a request to %s for another account", path)
                 return PlainTextResponse("not this account", 403)
-            current_call.set(str(fields.get("CallSid", "")))
+            sid = str(fields.get("CallSid", ""))
+            if not CALL_SID.fullmatch(sid):
+                return PlainTextResponse("CallSid must be letters and digits, at most 64", 400)
+            current_call.set(sid)
             return Response(await answer(fields), media_type="text/xml")
 
         return endpoint
@@ -81,16 +97,22 @@ class Webhooks:
     async def _voice(self, fields: FormData) -> str:
         sid, caller, called = (str(fields.get(name, "")) for name in ("CallSid", "From", "To"))
         agent = self._numbers.agent_for(called)
-        if not sid or agent is None:
+        if agent is None:
             log.info("call from %s to %s: no agent answers this number", masked(caller), masked(called))
             return twiml.hang_up(twiml.NOT_IN_SERVICE)
         parameters = {name: value for name, value in fields.items() if isinstance(value, str)}
         call = self._calls.open(sid, agent, caller, called, parameters)
         if call is None:
-            log.warning("call from %s turned away: %d calls are live", masked(caller), len(self._calls))
+            log.warning("call from %s turned away: %s", masked(caller), self._why_not())
             return twiml.busy()
         base = self._settings.base_url
         return twiml.connect(self._settings.media_url, base + AFTER_STREAM_PATH, base + STREAM_STATUS_PATH, call.token)
+
+    def _why_not(self) -> str:
+        """Why a call was not opened."""
+        if self._calls.is_draining:
+            return "the service is stopping"
+        return "the call is over" if self._calls.has_room else f"{len(self._calls)} calls are live"
 
     async def _after_stream(self, fields: FormData) -> str:
         """The stream is over and the caller still there: the agent ended the call, or something broke."""
@@ -111,13 +133,19 @@ class Webhooks:
         return twiml.nothing()
 
 
-async def _body(request: Request) -> bytes | None:
-    """The whole body; None when it is longer than any of Twilio's."""
+async def _body(request: Request) -> bytes:
+    """The whole body. Raises HTTPException when it is longer, or takes longer, than any of Twilio's."""
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            return None
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY_BYTES:
+                    raise HTTPException(413, "too large", _NO_MORE)
+    except TimeoutError:
+        raise HTTPException(408, "too slow", _NO_MORE) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "cut short", _NO_MORE) from None  # nobody is there to read it
     return body
 
 

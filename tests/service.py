@@ -121,7 +121,7 @@ def voice_fields(sid: str, number: str = NUMBER) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
-    *agents: RealtimeAgent, numbers: Numbers | None = None, **environment: str
+    *agents: RealtimeAgent, numbers: Numbers | None = None, after_stream_s: float = 0.0, **environment: str
 ) -> AsyncIterator[RunningService]:
     """The service with these agents, the first of which answers. Afterwards no task of it is left."""
     before = asyncio.all_tasks()
@@ -134,7 +134,7 @@ async def running(
     calls = Calls(by_name, settings.max_calls)
     app = make_app(settings, by_name, numbers or Numbers(agents[0].name, {}), calls)
     ready = asyncio.Event()
-    server = Server(app, calls, settings.host, port, settings.drain_s, ready.set)
+    server = Server(app, calls, settings.host, port, settings.drain_s, ready.set, after_stream_s)
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(30):

@@ -76,6 +76,45 @@ def test_a_missing_key_is_a_problem_only_of_an_agent_that_answers(
 
 
 @pytest.mark.parametrize(
+    ("variable", "wrong"),
+    [("PORT", "abc"), ("TWILIO_ACCOUNT_SID", "bad"), ("SPEECH_WORKERS", "abc"), ("PUBLIC_URL", "http://example.com")],
+)
+def test_check_finds_the_wrong_variable_that_serve_refuses(
+    folder: Path, variable: str, wrong: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "test-token")
+    monkeypatch.setenv(variable, wrong)
+    assert main(["check", "--config", str(folder)]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith(f"environment: {variable}: ")
+    assert shown[1:] == ["1 problem in the environment"]
+    assert main(["serve", "--config", str(folder)]) == 2
+    assert variable in capsys.readouterr().err
+
+
+def test_check_counts_the_wrong_variables_and_the_problems_of_the_files(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "abc")
+    monkeypatch.setenv("MAX_CALLS", "0")
+    (folder / "agents" / "hello.yaml").write_text(GOOD + "speed: 9\n")
+    assert main(["check", "--config", str(folder)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[:2]] == ["environment"] * 2
+    assert lines[-1] == f"3 problems in the environment and {folder}"
+
+
+def test_check_needs_no_token_for_a_service_of_this_machine_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("TWILIO_AUTH_TOKEN", "PUBLIC_URL", "HOST"):
+        monkeypatch.delenv(variable, raising=False)
+    assert main(["check", "--config", str(folder)]) == 0
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    assert main(["check", "--config", str(folder)]) == 1
+
+
+@pytest.mark.parametrize(
     ("broken", "said"),
     [("agents/hello.yaml", "hello.yaml:1"), ("numbers.yaml", "numbers.yaml:1")],
 )

@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
+import aiohttp
 import pytest
 
 import channels.twilio
 import gateway.media
+import gateway.webhooks
 from agents import RealtimeAgent
 from agents.errors import ChannelError
 from agents.events import AudioInputAppend, ResponseCreate
@@ -18,7 +21,7 @@ from channels.carrier.call import new_call_sid
 from channels.carrier.signature import sign
 from channels.media_streams import Start
 from gateway.numbers import Numbers
-from tests.service import NUMBER, PUBLIC, TOKEN, RunningService, running, voice_fields
+from tests.service import ACCOUNT, NUMBER, PUBLIC, TOKEN, RunningService, running, voice_fields
 
 GREETING: tuple[Step, ...] = (Expect(ResponseCreate), Say("Hello.", 300))
 QUIET = bytes([0xFF]) * 160
@@ -112,6 +115,71 @@ def test_a_huge_or_broken_body_is_refused() -> None:
     run(test)
 
 
+def test_a_client_that_leaves_in_mid_body_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with running(agent()) as service:
+            _, writer = await unfinished_request(service)
+            writer.close()
+            await writer.wait_closed()
+            await until(lambda: not service.server.server_state.tasks)
+            await healthy(service)
+
+    run(test)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.webhooks, "BODY_TIMEOUT_S", 0.2)
+
+    async def test() -> None:
+        async with running(agent()) as service:
+            reader, writer = await unfinished_request(service)
+            answer = await reader.read()  # to the end: the connection is closed as well
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            writer.close()
+
+    run(test)
+
+
+async def unfinished_request(service: RunningService) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection with a webhook of which the body is still to come, taken up by the service."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    writer.write(b"POST /twilio/voice HTTP/1.1\r\nHost: gw\r\nContent-Length: 1000\r\n\r\nCallSid=CA")
+    await until(lambda: service.server.server_state.tasks)
+    return reader, writer
+
+
+@pytest.mark.parametrize("path", ["/twilio/voice", "/twilio/after-stream", "/twilio/status", "/twilio/stream-status"])
+def test_a_head_request_opens_nothing(path: str) -> None:
+    async def test() -> None:
+        ours = agent()
+        async with running(ours) as service, aiohttp.ClientSession() as http:
+            path_and_query = f"{path}?{urlencode(voice_fields(new_call_sid()))}"
+            signature = {"X-Twilio-Signature": sign(PUBLIC + path_and_query, {}, TOKEN)}
+            async with http.head(service.url + path_and_query, headers=signature) as answer:
+                assert answer.status == 405
+                assert set(answer.headers["Allow"].split(", ")) == {"GET", "POST"}
+            assert models(ours) == []
+            async with http.get(service.url + path_and_query, headers=signature) as answer:
+                assert answer.status == 200
+
+    run(test)
+
+
+@pytest.mark.parametrize("sid", ["", "CA 1", "CA1\n", "../CA1", "\uff23\uff211", "CA-1", "C" * 65])
+def test_a_call_sid_that_is_none_is_refused(sid: str) -> None:
+    async def test() -> None:
+        ours = agent()
+        async with running(ours) as service:
+            for path in ("/twilio/voice", "/twilio/after-stream", "/twilio/status", "/twilio/stream-status"):
+                assert (await service.post(path, voice_fields(sid)))[0] == 400
+            assert (await service.post("/twilio/status", {"AccountSid": ACCOUNT}))[0] == 400
+            assert (await service.post("/twilio/voice", voice_fields("C" * 64)))[0] == 200
+            assert len(models(ours)) == 1
+
+    run(test)
+
+
 def test_the_answer_connects_the_stream_without_a_query_and_with_an_action_that_ends_the_call() -> None:
     async def test() -> None:
         async with running(agent()) as service:
@@ -167,12 +235,15 @@ def test_a_webhook_delivered_twice_opens_one_call() -> None:
     run(test)
 
 
-def test_calls_beyond_the_limit_hear_a_busy_signal_and_a_slot_is_free_again_after_a_call() -> None:
+def test_calls_beyond_the_limit_hear_a_busy_signal_and_a_slot_is_free_again_after_a_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def test() -> None:
         async with running(agent(), MAX_CALLS="1") as service:
             start = await service.ring()
             refused = await service.call()
             assert refused.ended_by == "rejected"
+            assert "turned away: 1 calls are live" in caplog.text
             await service.post("/twilio/status", voice_fields(start.call_sid) | {"CallStatus": "completed"})
             await until(lambda: not len(service.calls))
             await healthy(service)
@@ -180,7 +251,7 @@ def test_calls_beyond_the_limit_hear_a_busy_signal_and_a_slot_is_free_again_afte
     run(test)
 
 
-def test_a_call_that_is_over_cannot_be_opened_again_by_its_webhook() -> None:
+def test_a_call_that_is_over_cannot_be_opened_again_by_its_webhook(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         ours = agent()
         async with running(ours) as service:
@@ -189,6 +260,8 @@ def test_a_call_that_is_over_cannot_be_opened_again_by_its_webhook() -> None:
             _, body = await service.post("/twilio/voice", fields)
             assert "<Reject" in body
             assert models(ours) == []
+            assert "turned away: the call is over" in caplog.text
+            assert "are live" not in caplog.text
 
     run(test)
 
@@ -570,7 +643,7 @@ def test_twenty_calls_at_once_share_nothing() -> None:
 # ---- shutdown ----
 
 
-def test_a_stopping_service_refuses_new_calls_and_lets_live_ones_finish() -> None:
+def test_a_stopping_service_refuses_new_calls_and_lets_live_ones_finish(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with running(agent(), DRAIN_S="20") as service:
             start = await service.ring()
@@ -580,6 +653,7 @@ def test_a_stopping_service_refuses_new_calls_and_lets_live_ones_finish() -> Non
                 service.stop()
                 await until(lambda: service.calls.is_draining)
                 assert (await service.call()).ended_by == "rejected"
+                assert "turned away: the service is stopping" in caplog.text
                 await leg.media(QUIET)
                 assert len(service.calls) == 1
                 await leg.stop()

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from agents.agent import CallContext
 from agents.errors import ConfigError, Problem
 from agents.loader import check_agents, find_tool, load_agents
+from agents.schema import CALL_VARIABLES, SAMPLE_CALL
 from agents.tools import FunctionTool, hang_up, tool
 
 GOOD = "model: scripted/hello.steps\n"
@@ -157,6 +159,39 @@ def test_every_broken_template_is_a_problem(folder: Path) -> None:
     assert [(p.line, p.field) for p in problems] == [(2, "greeting"), (3, "instructions")]
     assert all(p.found.startswith("a broken template: ") for p in problems)
     assert {p.right for p in problems} == {"a variable is written {{ name }}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{{ hours | int / 0 }}", "division by zero"),
+        ("{{ caller.foo.bar }}", "has no attribute 'foo'"),
+        ("{{ called + 1 }}", "concatenate"),
+        ("{{ agent() }}", "not callable"),
+        ("{{ range(10 ** 9) | list }}", "Range too big"),
+        ("{{ agent | truncate(1) }}", "expected length >= 3"),
+    ],
+)
+def test_a_template_that_would_break_in_a_call_is_a_problem(folder: Path, text: str, reason: str) -> None:
+    problems = problems_of(
+        folder, GOOD + f'variables: {{hours: nine to five}}\ninstructions: "{text}"\ngreeting: "{{{{ nobody }}}}"\n'
+    )
+
+    assert [(p.line, p.field) for p in problems] == [(3, "instructions"), (4, "greeting")]
+    assert reason in problems[0].found
+    assert problems[0].right == "must hold in every call"
+
+
+def test_a_template_may_use_every_fact_of_a_call(folder: Path) -> None:
+    text = (
+        "{{ agent | title }} {{ caller[-4:] }} {{ called | replace('+', '') | int + 1 }} {{ call_id[:2] }} {{ hours }}"
+    )
+
+    assert problems_of(folder, GOOD + f'variables: {{hours: all day}}\ninstructions: "{text}"\n') == []
+
+
+def test_the_made_up_call_has_the_variables_that_a_call_provides() -> None:
+    assert SAMPLE_CALL.keys() == CallContext("", "", "", "").variables.keys() == CALL_VARIABLES
 
 
 # ---- tools ----

@@ -6,10 +6,11 @@ import logging
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Literal
 
 import pytest
 
-from gateway.log import current_call, masked, set_up
+from gateway.log import MAX_MESSAGE_CHARS, current_call, masked, set_up
 
 CALL = "CA" + "1" * 32
 NOISY = ("websockets", "uvicorn.error", "uvicorn.access", "aiohttp")
@@ -46,6 +47,7 @@ def line(capsys: pytest.CaptureFixture[str]) -> str:
         ("123456", "…"),
         ("911", "…"),
         ("", "…"),
+        ("sip:ann@example.com\n\x1b[", "…??["),
     ],
 )
 def test_of_a_number_only_the_last_digits_show(number: str, shown: str) -> None:
@@ -123,6 +125,34 @@ def test_a_json_line_is_one_line_even_with_an_exception(capsys: pytest.CaptureFi
     assert fields["message"] == "it\nbroke"
     assert fields["error"].endswith("ValueError: two\nlines")
     assert "call" not in fields
+
+
+# ---- lengths ----
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_message_without_end_is_cut(style: Literal["text", "json"], capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("info", style)
+
+    logging.getLogger("gateway").info("heard %s", "x" * 50_000)
+
+    shown = line(capsys)
+    assert "heard xxx" in shown
+    assert shown.count("x") == MAX_MESSAGE_CHARS - len("heard ")
+    assert ("…" if style == "text" else "\\u2026") in shown
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_message_of_the_greatest_length_is_whole(
+    style: Literal["text", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up("info", style)
+
+    logging.getLogger("gateway").info("x" * MAX_MESSAGE_CHARS)
+
+    shown = line(capsys)
+    assert shown.count("x") == MAX_MESSAGE_CHARS
+    assert "…" not in shown
 
 
 # ---- calls and levels ----

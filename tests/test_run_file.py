@@ -1,6 +1,7 @@
 """The run file tells this user's tools how to reach the service, and tells nobody else."""
 
 import os
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,13 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     umask = os.umask(0)
     yield tmp_path / "state" / "voice-gateway"
     os.umask(umask)
+
+
+def closed_url() -> str:
+    """An address at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
 
 
 def permissions(path: Path) -> int:
@@ -111,6 +119,31 @@ def test_without_a_port_the_service_started_last_is_found() -> None:
         os.utime(second, (1_000, 1_000))
 
         assert read() == RUN
+
+
+def test_a_file_that_a_killed_service_left_is_passed_over_for_one_that_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        live = RUN.model_copy(update={"url": f"http://127.0.0.1:{listening.getsockname()[1]}"})
+        with shared(8080, live) as older, shared(9090, RUN.model_copy(update={"url": closed_url()})) as left:
+            os.utime(older, (1_000, 1_000))
+            os.utime(left, (2_000, 2_000))
+
+            assert read() == live
+
+
+def test_when_no_service_answers_the_newest_file_is_taken() -> None:
+    silent = RUN.model_copy(update={"url": closed_url()})
+    with shared(8080, silent) as newest, shared(9090, OTHER.model_copy(update={"url": closed_url()})) as older:
+        os.utime(newest, (2_000, 2_000))
+        os.utime(older, (1_000, 1_000))
+
+        assert read() == silent
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "nonsense", "http://[::1"])
+def test_an_address_that_cannot_be_called_does_not_answer(url: str) -> None:
+    with shared(8080, RUN.model_copy(update={"url": url})):
+        assert read().url == url
 
 
 @pytest.mark.parametrize("content", [b"", b"not json", b"[]", b'{"url":"http://127.0.0.1:1"}', b"\xff\xfe"])

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from agents.errors import ConfigError
-from gateway.settings import Settings, read_settings
+from agents.local.model import MAX_WORKERS, workers_in
+from gateway.settings import Settings, read_settings, wrong_variables
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 ACCOUNT = "AC" + "0" * 32
@@ -61,6 +62,7 @@ def test_every_variable_is_read() -> None:
             "DRAIN_S": "1.5",
             "LOG_FORMAT": "json",
             "LOG_LEVEL": "debug",
+            "SPEECH_WORKERS": "4",
         }
     )
 
@@ -70,6 +72,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.host, settings.port) == ("0.0.0.0", 9000)
     assert (settings.config_dir, settings.max_calls, settings.drain_s) == (Path("elsewhere"), 3, 1.5)
     assert (settings.log_format, settings.log_level) == ("json", "debug")
+    assert settings.speech_workers == 4
     assert not settings.has_invented_token
 
 
@@ -93,7 +96,9 @@ def test_the_command_line_wins() -> None:
             "https://voice.example.com:8443",
             "wss://voice.example.com:8443/twilio/media",
         ),
-        ("http://10.0.0.7:8080", "http://10.0.0.7:8080", "ws://10.0.0.7:8080/twilio/media"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000", "ws://127.0.0.1:9000/twilio/media"),
+        ("http://localhost:9000", "http://localhost:9000", "ws://localhost:9000/twilio/media"),
+        ("http://[::1]:9000", "http://[::1]:9000", "ws://[::1]:9000/twilio/media"),
         ("HTTPS://voice.example.com", "https://voice.example.com", "wss://voice.example.com/twilio/media"),
     ],
 )
@@ -133,6 +138,15 @@ def test_an_ipv6_host_is_an_address_that_can_be_called() -> None:
         ("PUBLIC_URL", "https://voice.example.com:port"),
         ("PUBLIC_URL", "https://voice.example.com:99999"),
         ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "http://voice.example.com"),
+        ("PUBLIC_URL", "http://10.0.0.7:8080"),
+        ("PUBLIC_URL", "https://ann@voice.example.com"),
+        ("PUBLIC_URL", "https://ann:secret@voice.example.com"),
+        ("PUBLIC_URL", "https://@voice.example.com"),
+        ("SPEECH_WORKERS", "abc"),
+        ("SPEECH_WORKERS", "0"),
+        ("SPEECH_WORKERS", "65"),
+        ("SPEECH_WORKERS", "2.0"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_its_variable(variable: str, value: str) -> None:
@@ -145,6 +159,23 @@ def test_every_wrong_variable_is_named_at_once() -> None:
         read_settings({"PORT": "x", "LOG_LEVEL": "x", "MAX_CALLS": "x"})
 
     assert all(name in str(caught.value) for name in ("PORT", "LOG_LEVEL", "MAX_CALLS"))
+
+
+def test_each_wrong_variable_is_one_line() -> None:
+    lines = wrong_variables({"PORT": "abc", "TWILIO_ACCOUNT_SID": "bad", "HOST": "0.0.0.0"})
+
+    assert [line.partition(":")[0] for line in lines] == ["TWILIO_ACCOUNT_SID", "PORT"]
+    assert wrong_variables({"HOST": "0.0.0.0"}) == [
+        "TWILIO_AUTH_TOKEN must be set: without it nobody could tell Twilio from a stranger"
+    ]
+    assert wrong_variables({}) == []
+
+
+def test_the_most_speech_workers_are_as_many_as_the_embedded_agent_takes() -> None:
+    most = {"SPEECH_WORKERS": str(MAX_WORKERS)}
+
+    assert read_settings(most).speech_workers == workers_in(most)
+    assert wrong_variables({"SPEECH_WORKERS": str(MAX_WORKERS + 1)})
 
 
 @pytest.mark.parametrize(
@@ -174,7 +205,7 @@ def test_loopback_needs_no_token(host: str) -> None:
 def test_secrets_are_in_no_repr_and_in_no_error() -> None:
     settings = read_settings(PUBLIC)
     with pytest.raises(ConfigError) as caught:
-        read_settings(PUBLIC | {"TWILIO_ACCOUNT_SID": TOKEN, "PORT": "x"})
+        read_settings(PUBLIC | {"TWILIO_ACCOUNT_SID": TOKEN, "PORT": "x", "PUBLIC_URL": f"https://a:{TOKEN}@b.example"})
 
     assert TOKEN not in f"{settings!r} {settings}"
     assert TOKEN not in str(caught.value)
