@@ -14,12 +14,14 @@ from aiohttp import web
 class ChatReply:
     """One streamed answer: pieces of text, then a tool call in pieces, or a refusal.
 
-    `stalls` keeps the answer open after the text, until the client goes away. `raw` is sent as it is instead.
+    `refusal` is what the refusal says. `stalls` keeps the answer open after the text, until the client goes away.
+    `raw` is sent as it is instead.
     """
 
     pieces: tuple[str, ...] = ()
     call: tuple[str, str, tuple[str, ...]] | None = None
     status: int = 200
+    refusal: str = "refused on purpose"
     stalls: bool = False
     raw: bytes | None = None
 
@@ -38,9 +40,7 @@ class FakeChat:
         self.requests.append(orjson.loads(await request.read()))
         self.keys.append(request.headers.get("Authorization"))
         reply = self.replies.pop(0)
-        if reply.status != 200:
-            return web.json_response({"error": {"message": "refused on purpose"}}, status=reply.status)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(status=reply.status, headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for line in _lines(reply):
             await response.write(line)
@@ -60,6 +60,8 @@ class FakeChat:
 def _lines(reply: ChatReply) -> list[bytes]:
     if reply.raw is not None:
         return [reply.raw]
+    if reply.status != 200:
+        return [orjson.dumps({"error": {"message": reply.refusal}})]
     deltas: list[dict[str, Any]] = [{"content": piece} for piece in reply.pieces]
     if reply.call:
         call_id, name, arguments = reply.call

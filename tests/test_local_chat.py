@@ -1,6 +1,7 @@
 """A chat endpoint thinks for the embedded agent, in sentences."""
 
 import asyncio
+import re
 from contextlib import aclosing
 
 import pytest
@@ -15,6 +16,7 @@ from agents.realtime import SessionConfig
 from agents.schema import BrainSpec
 from tests.fake_chat import ChatReply, FakeChat, fake_chat
 
+KEY = "sk/test+never-to-be-seen"
 ASKED = (Message("1", "user", "Hello?"),)
 
 
@@ -34,14 +36,20 @@ def steps_of(reply: ChatReply) -> list[Step]:
 
 
 def test_each_sentence_is_said_then_tools_are_called_then_usage_told() -> None:
-    steps = steps_of(ChatReply(("Hello **th", "ere**. How", " are you?"), ("c1", "lookup", ('{"a"', ":1}"))))
+    said, asked, call, usage = steps_of(
+        ChatReply(("Hello **th", "ere**. How", " are you?"), ("c1", "lookup", ('{"a"', ":1}")))
+    )
 
-    assert steps == [
-        Say("Hello there."),
-        Say("How are you?"),
-        CallTool("c1", "lookup", '{"a":1}'),
-        Usage(7, 5),
-    ]
+    assert (said, asked, usage) == (Say("Hello there."), Say("How are you?"), Usage(7, 5))
+    assert isinstance(call, CallTool)
+    assert (call.name, call.arguments) == ("lookup", '{"a":1}')
+
+
+def test_a_call_has_an_id_of_a_form_that_every_endpoint_takes_back() -> None:
+    call, _ = steps_of(ChatReply(call=("call_0", "lookup", ("{}",))))
+
+    assert isinstance(call, CallTool)
+    assert re.fullmatch("[A-Za-z0-9]{9}", call.call_id)
 
 
 def test_a_sentence_is_said_while_the_next_is_being_written() -> None:
@@ -78,6 +86,43 @@ def test_a_refusal_says_its_kind(status: int, code: str, retryable: bool) -> Non
         steps_of(ChatReply(status=status))
 
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ChatReply(status=401, refusal=f"Incorrect API key: {KEY}"),
+        ChatReply(status=500, refusal="Authorization: Bearer another-secret, not taken"),
+        ChatReply(status=401, refusal="x" * 165 + KEY),
+        ChatReply(status=401, raw=KEY.replace("/", "\\/").encode()),
+        ChatReply(raw=b'data: {"error":{"message":"bad key ' + KEY.encode() + b'"}}\n'),
+        ChatReply(raw=b'data: {"error":"' + b"x" * 190 + KEY.encode() + b'"}\n'),
+    ],
+)
+def test_a_key_that_the_endpoint_repeats_is_cut_out_of_its_explanation(reply: ChatReply) -> None:
+    async def main() -> None:
+        async with fake_chat(reply) as endpoint:
+            await ask(endpoint, KEY)
+
+    with pytest.raises(ProviderError) as caught:
+        asyncio.run(main())
+
+    said = str(caught.value)
+    assert "…" in said and len(said) < 300
+    assert not any(part in said for part in ("sk/", "sk\\/", "never", "another"))
+
+
+def test_a_refusal_without_end_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "REFUSAL_TIMEOUT_S", 0.2)
+
+    async def main() -> None:
+        async with asyncio.timeout(5), fake_chat(ChatReply(status=503, stalls=True)) as endpoint:
+            await ask(endpoint)
+
+    with pytest.raises(ProviderError, match="refused on purpose") as caught:
+        asyncio.run(main())
+
+    assert caught.value.code == "http_503"
 
 
 def test_an_endpoint_that_is_not_there_is_a_network_error() -> None:

@@ -1,5 +1,6 @@
 """The conversation in a chat endpoint's words, and its stream in ours."""
 
+from itertools import count
 from typing import Any
 
 import orjson
@@ -14,6 +15,11 @@ from agents.realtime import SessionConfig, ToolSchema
 from agents.schema import BrainSpec
 
 BRAIN = BrainSpec(url="http://localhost/v1", model="m", temperature=0.5, max_tokens=50)
+
+
+def answer_stream() -> AnswerStream:
+    """Its calls are named ours_0, ours_1 and so on."""
+    return AnswerStream(map("ours_{}".format, count()).__next__, None)
 
 
 def chunk(delta: dict[str, Any]) -> bytes:
@@ -92,7 +98,7 @@ def test_two_equal_messages_stay_two() -> None:
 
 
 def test_a_stream_gives_text_usage_and_calls_put_together() -> None:
-    stream = AnswerStream("x")
+    stream = answer_stream()
     function = {"name": "lookup", "arguments": '{"a"'}
     lines = [
         b": comment\n",
@@ -111,20 +117,21 @@ def test_a_stream_gives_text_usage_and_calls_put_together() -> None:
     said = [piece for line in lines for piece in stream.feed(line)]
 
     assert said == ["Hel", "lo", Usage(3, 2)]
-    assert stream.calls() == [CallTool("c1", "lookup", '{"a":1}'), CallTool("call_x_1", "b", "{}")]
+    assert stream.calls() == [CallTool("ours_0", "lookup", '{"a":1}'), CallTool("ours_1", "b", "{}")]
+    assert stream.calls() == stream.calls()
     assert stream.is_done
 
 
 @pytest.mark.parametrize("line", [b"data: {", b"data: []", b'data: {"choices":[1]}', b'data: {"choices":3}'])
 def test_what_is_no_chunk_is_malformed(line: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
-        list(AnswerStream("x").feed(line))
+        list(answer_stream().feed(line))
 
     assert caught.value.code == "malformed"
 
 
 def test_an_error_within_the_stream_is_the_endpoints() -> None:
     with pytest.raises(ProviderError, match="out of memory") as caught:
-        list(AnswerStream("x").feed(b'data: {"error":{"message":"out of memory"}}'))
+        list(answer_stream().feed(b'data: {"error":{"message":"out of memory"}}'))
 
     assert caught.value.code == "chat"

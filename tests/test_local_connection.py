@@ -192,6 +192,17 @@ def test_audio_comes_in_short_pieces_after_the_text_of_each_sentence(engines: Sp
     call(talk)
 
 
+def test_a_number_of_forty_digits_does_not_end_the_call(engines: Speech) -> None:
+    async def talk(connection: LocalConnection) -> None:
+        await connection.send(ResponseCreate("e", say="7" * 40))
+        done, events = await until(connection, ResponseDone)
+
+        assert done.status == "completed"
+        assert any(isinstance(event, AudioOutputDelta) for event in events)
+
+    call(talk)
+
+
 def test_goodbye_calls_the_hang_up_tool_after_its_audio(engines: Speech) -> None:
     async def talk(connection: LocalConnection) -> None:
         await say(connection, engines, "That is all, thank you. Goodbye.")
@@ -456,15 +467,39 @@ def test_a_tool_is_called_and_its_result_goes_back(engines: Speech) -> None:
         await connection.send(ResponseCreate("e"))
         said, _ = await until(connection, TranscriptOutput)
 
-        assert (tool.call_id, tool.name, tool.arguments) == ("c1", "lookup", '{"who":"me"}')
+        assert (tool.name, tool.arguments) == ("lookup", '{"who":"me"}')
         assert kinds(events)[-2:] == ["transcript.output", "tool.call"]
         assert said.text == "On Monday."
         user, assistant, result = endpoint.requests[1]["messages"]
         assert user == {"role": "user", "content": "When is my appointment?"}
-        assert assistant["content"] == "One moment." and assistant["tool_calls"][0]["id"] == "c1"
-        assert result == {"role": "tool", "tool_call_id": "c1", "content": '{"day":"Monday"}'}
+        assert assistant["content"] == "One moment." and assistant["tool_calls"][0]["id"] == tool.call_id
+        assert result == {"role": "tool", "tool_call_id": tool.call_id, "content": '{"day":"Monday"}'}
 
     chat_call(talk, ChatReply(("One moment.",), ("c1", "lookup", ('{"who"', ':"me"}'))), ChatReply(("On Monday.",)))
+
+
+def test_calls_to_which_the_endpoint_gives_one_id_are_two_calls_each_with_its_result(engines: Speech) -> None:
+    async def talk(connection: LocalConnection, endpoint: FakeChat) -> None:
+        ids: list[str] = []
+        for output in ("Monday", "Tuesday"):
+            await connection.send(ResponseCreate("e"))
+            tool, _ = await until(connection, ToolCall)
+            await until(connection, ResponseDone)
+            await connection.send(ToolResult(tool.call_id, output))
+            ids.append(tool.call_id)
+        await connection.send(ResponseCreate("e"))
+        await until(connection, ResponseDone)
+
+        first, second = ids
+        assert first != second
+        written = endpoint.requests[2]["messages"]
+        called = [call["id"] for message in written for call in message.get("tool_calls", ())]
+        answered = {message["tool_call_id"]: message["content"] for message in written if message["role"] == "tool"}
+        assert called == ids
+        assert answered == {first: "Monday", second: "Tuesday"}
+
+    same = ChatReply(call=("call_0", "lookup", ("{}",)))
+    chat_call(talk, same, same, ChatReply(("Done.",)))
 
 
 def test_the_callers_voice_stops_the_endpoint(engines: Speech) -> None:

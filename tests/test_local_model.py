@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -13,7 +14,9 @@ from agents.errors import NotSupportedError, ProviderError
 from agents.events import AudioOutputDelta, ResponseCreate, ResponseDone, TranscriptOutput
 from agents.local import speech as speech_module
 from agents.local.dialogue import NOT_HEARD, SORRY
+from agents.local.matching import Matcher
 from agents.local.model import LocalModel
+from agents.local.script import ScriptBrain
 from agents.local.sentences import sentences
 from agents.local.speech import Speech
 from agents.realtime import (
@@ -24,7 +27,7 @@ from agents.realtime import (
     TokenCredential,
     Voice,
 )
-from agents.schema import AgentSpec
+from agents.schema import AgentSpec, ScriptSpec
 from tests.local_call import engines, say, until
 from tests.local_phrases import SCRIPT
 
@@ -100,6 +103,24 @@ def test_a_warm_model_has_spoken_its_known_sentences_before_the_call(engines: Sp
                 assert engines._spoken.get(text, 1.1)
 
     asyncio.run(main())
+
+
+def test_a_sentence_that_cannot_be_spoken_is_logged_and_does_not_keep_the_model_from_starting(
+    engines: Speech, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = ScriptSpec.model_validate(SCRIPT)
+
+    async def main() -> None:
+        brain = ScriptBrain(script, Matcher(script.intents, script.threshold), {})
+        never = 0.0  # a speed at which the voice fails
+        async with LocalModel("script", lambda: nullcontext(brain), known=[GREETING], speed=never):
+            pass
+
+    asyncio.run(main())
+
+    warnings = [record.getMessage() for record in caplog.records if record.name == "agents.local.model"]
+    assert len(warnings) == len([GREETING, *sentences(SORRY), *sentences(NOT_HEARD)])
+    assert GREETING in warnings[0]
 
 
 def test_a_model_can_be_warmed_twice_and_connected_many_times(engines: Speech) -> None:

@@ -84,6 +84,34 @@ def test_the_same_text_is_spoken_once(engines: Speech) -> None:
     assert first is again and took_s < 0.005
 
 
+@pytest.mark.parametrize(
+    "number", ["7" * 37, "1,234,567" * 6, "\u0663" * 40, "+" + "0" * 300, "9" * 40 + ".5", "8" * 36 + ",000"]
+)
+def test_a_number_of_any_length_can_be_said(engines: Speech, number: str) -> None:
+    assert asyncio.run(engines.synthesize(f"Your number is {number}."))
+
+
+def test_a_number_too_long_for_its_words_is_said_digit_by_digit() -> None:
+    assert worker.pronounceable("Call 123456789012345678901, now.") == (
+        "Call 1 2 3, 4 5 6, 7 8 9, 0 1 2, 3 4 5, 6 7 8, 9 0 1, now."
+    )
+
+
+@pytest.mark.parametrize("text", ["Card 1234567890123456.", "12345678901234567890", "1 " * 40, "It is 3.5, or 4,000."])
+def test_a_number_that_has_words_is_left_to_the_voice(text: str) -> None:
+    assert worker.pronounceable(text) == text
+
+
+def test_a_job_that_fails_is_an_error_of_the_provider_that_names_only_its_kind(engines: Speech) -> None:
+    (each, *_) = engines._workers
+
+    with pytest.raises(ProviderError, match="ValueError") as caught:
+        asyncio.run(each.run(int, "what the caller said"))
+
+    assert (caught.value.code, caught.value.retryable) == ("speech", False)
+    assert "caller" not in str(caught.value)
+
+
 def test_a_worker_that_dies_fails_its_jobs_and_is_replaced() -> None:
     speech = Speech(1)
     try:

@@ -22,7 +22,9 @@ from agents.events import (
     RawEvent,
     ResponseCancel,
     ResponseCreate,
+    ResponseDone,
     ServerEvent,
+    SessionError,
     SessionUpdate,
     ToolResult,
 )
@@ -359,6 +361,23 @@ def test_a_content_index_that_compatible_servers_leave_out_is_the_first() -> Non
     part = {key: PART[key] for key in ("response_id", "item_id")}
     [event] = decode(json.dumps(said("response.output_audio.done", **part)))
     assert event == decode(json.dumps(said("response.output_audio.done", **PART)))[0]
+
+
+def test_an_error_fits_a_log_line_however_long_its_code_and_its_words_are() -> None:
+    long = {"type": "x" * 5000, "code": "y" * 5000, "message": "z" * 5000}
+    failed = said("response.done", response=response("failed") | {"status_details": {"error": long}})
+    [error] = decode(json.dumps(said("error", error=long)))
+    [_, done] = decode(json.dumps(failed))
+    assert isinstance(error, SessionError) and isinstance(done, ResponseDone)
+    assert (error.code, error.message) == ("y" * 100, "z" * 300)
+    assert done.reason == "y" * 100
+
+
+def test_a_key_on_the_edge_of_a_long_error_is_cut_out_whole() -> None:
+    message = "z" * 292 + " sk-never-to-be-seen"
+    [error] = decode(json.dumps(said("error", error={"type": "x", "message": message})))
+    assert isinstance(error, SessionError)
+    assert "sk-" not in error.message
 
 
 def test_a_response_that_ends_in_an_unknown_way_has_failed_in_that_way() -> None:

@@ -170,6 +170,26 @@ def test_a_malformed_message_is_an_error_event_and_the_conversation_goes_on() ->
     run(main())
 
 
+def test_a_peer_that_only_talks_nonsense_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_module, "MAX_MALFORMED_MESSAGES", 3)
+
+    async def server(socket: ServerConnection) -> None:
+        for word in ("bad", "good", "bad", "bad", "good"):
+            await socket.send(word)
+        await socket.wait_closed()
+
+    async def main() -> None:
+        async with talking_to(server) as connection:
+            kinds = [(await anext(connection)).kind for _ in range(4)]
+            assert kinds.count("session.error") == 3
+            for _ in range(2):
+                with pytest.raises(ProviderError, match="3 messages") as caught:
+                    await anext(connection)
+                assert (caught.value.code, caught.value.retryable) == ("malformed", True)
+
+    run(main())
+
+
 def test_cancelling_a_wait_for_the_next_event_loses_nothing() -> None:
     async def server(socket: ServerConnection) -> None:
         await socket.recv()
@@ -574,6 +594,19 @@ def test_a_peer_that_repeats_the_key_does_not_bring_it_into_our_message() -> Non
     error = refused(401, body, "words.test", "WORDS_KEY", secrets=HEADERS.values())
     assert "bad key" in str(error)
     assert KEY not in repr(error)
+
+
+def test_a_key_on_the_edge_of_what_fits_a_log_line_is_cut_out_too() -> None:
+    body = f'{{"error": {{"message": "{"x" * 290}{KEY}"}}}}'.encode()
+    error = refused(401, body, "words.test", "WORDS_KEY", secrets=HEADERS.values())
+    assert "sk-" not in str(error)
+
+
+def test_a_refusal_fits_a_log_line_however_long_its_code_and_its_words_are() -> None:
+    body = f'{{"error": {{"message": "{"x" * 5000}", "code": "{"y" * 5000}"}}}}'.encode()
+    error = refused(429, body, "words.test", "WORDS_KEY")
+    assert len(str(error)) < 400
+    assert len(error.code) == 100
 
 
 def test_the_key_is_not_logged_even_when_everything_is(caplog: pytest.LogCaptureFixture) -> None:

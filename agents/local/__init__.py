@@ -7,23 +7,17 @@ speak on this machine. Imports without the speech packages, which `faults` then 
 from collections.abc import Mapping
 from pathlib import Path
 
+from agents.assemble import session_config
 from agents.errors import ConfigError
 from agents.local.refusals import config_faults, missing_packages, model_faults
 from agents.providers import Fault
-from agents.realtime import (
-    UNSET,
-    RealtimeModel,
-    SessionConfig,
-    Transcription,
-    TurnDetection,
-    Voice,
-)
+from agents.realtime import RealtimeModel
 from agents.schema import AgentSpec
 
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
     """Everything in the file that the embedded model cannot do, the lack of its packages included."""
-    return [*model_faults(spec), *config_faults(_config(spec), spec.model_id)]
+    return [*model_faults(spec), *config_faults(session_config(spec), spec.model_id)]
 
 
 def missing_key(spec: AgentSpec, environment: Mapping[str, str]) -> str | None:
@@ -40,16 +34,3 @@ def open_model(spec: AgentSpec, folder: Path, environment: Mapping[str, str]) ->
 
     workers = workers_in(environment)
     return chat_model(spec, environment, workers) if spec.model_id == "chat" else script_model(spec, workers)
-
-
-def _config(spec: AgentSpec) -> SessionConfig:
-    """What of the file reaches a model as its session's configuration."""
-    turns, transcription = spec.turn_detection, spec.transcription
-    return SessionConfig(
-        voice=Voice(voice_id=spec.voice, speed=spec.speed),
-        turn_detection=TurnDetection(mode=turns.mode, eagerness=turns.eagerness, idle_timeout_ms=turns.idle_timeout_ms),
-        transcription=Transcription(**transcription.model_dump()) if transcription else None,
-        noise_reduction=UNSET if spec.noise_reduction is None else spec.noise_reduction,
-        max_output_tokens=spec.max_output_tokens,
-        provider_options=spec.provider_options,
-    )

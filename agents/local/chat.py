@@ -1,10 +1,11 @@
 """Brain two: a model behind an OpenAI-compatible chat endpoint, heard sentence by sentence as it writes."""
 
 import asyncio
+import secrets
+import string
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
-from uuid import uuid4
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -14,6 +15,7 @@ from agents.events import Usage
 from agents.local.brain import Say, Step
 from agents.local.chat_wire import AnswerStream, request_body
 from agents.local.conversation import Conversation, Message
+from agents.local.explanation import explanation
 from agents.local.sentences import SentenceSplitter
 from agents.realtime import SessionConfig
 from agents.schema import BrainSpec
@@ -30,7 +32,10 @@ NEXT_WORD_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 60.0
 """Longest answer: some minutes of speech at the slowest endpoint that keeps up with a voice."""
 
-_MAX_EXPLANATION: Final = 200  # characters of an endpoint's refusal that fit a log line
+REFUSAL_TIMEOUT_S: Final = 1.0
+"""For the words of a refusal; after that, its status must do."""
+
+_MAX_REFUSAL_BYTES: Final = 4096
 
 _CODES: Final = {401: "auth", 403: "auth", 404: "not_found", 429: "rate_limit"}
 
@@ -40,8 +45,10 @@ class ChatBrain:
 
     follows_instructions = True
 
-    def __init__(self, brain: BrainSpec, http: aiohttp.ClientSession) -> None:
+    def __init__(self, brain: BrainSpec, http: aiohttp.ClientSession, api_key: str | None) -> None:
+        """`http` brings the key; `api_key` is here to be kept out of errors."""
         self._brain = brain
+        self._api_key = api_key
         self._http = http
         self._url = f"{brain.url.rstrip('/')}/chat/completions"
 
@@ -54,7 +61,7 @@ class ChatBrain:
         `chat` for what the endpoint reports within its answer.
         """
         body = request_body(self._brain, config, conversation.items, instructions)
-        stream = AnswerStream(uuid4().hex)
+        stream = AnswerStream(_new_call_id, self._api_key)
         written = SentenceSplitter()
         usage = Usage()
         async with aclosing(self._pieces(body, stream)) as pieces:
@@ -75,11 +82,11 @@ class ChatBrain:
         now = asyncio.get_running_loop().time
         answer_by = now() + ANSWER_TIMEOUT_S
         word_by = now() + FIRST_WORD_TIMEOUT_S
-        with _translated_errors():
+        with _translated_errors(self._api_key):
             async with asyncio.timeout_at(word_by):
                 response = await self._http.post(self._url, json=body)
             async with response:
-                await _refuse_failure(response)
+                await _refuse_failure(response, self._api_key)
                 while not stream.is_done:
                     async with asyncio.timeout_at(min(word_by, answer_by)):
                         line = await response.content.readline()
@@ -96,29 +103,38 @@ async def open_chat(brain: BrainSpec, api_key: str | None) -> AsyncIterator[Chat
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
-        yield ChatBrain(brain, http)
+        yield ChatBrain(brain, http, api_key)
 
 
-async def _refuse_failure(response: aiohttp.ClientResponse) -> None:
+def _new_call_id() -> str:
+    """A name for a tool call. Mistral takes only names of nine letters and digits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
+
+
+async def _refuse_failure(response: aiohttp.ClientResponse, api_key: str | None) -> None:
     if response.status < 400:
         return
-    explanation = (await response.content.read(_MAX_EXPLANATION)).decode("utf-8", "replace")
+    said = bytearray()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REFUSAL_TIMEOUT_S):
+            while len(said) < _MAX_REFUSAL_BYTES and (more := await response.content.read(_MAX_REFUSAL_BYTES)):
+                said += more
     raise ProviderError(
-        f"the chat endpoint answered {response.status}: {explanation}",
+        f"the chat endpoint answered {response.status}: {explanation(said.decode('utf-8', 'replace'), api_key)}",
         code=_CODES.get(response.status, f"http_{response.status}"),
         retryable=response.status == 429 or response.status >= 500,
     )
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translated_errors(api_key: str | None) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
         raise ProviderError("the chat endpoint is too slow", code="timeout", retryable=True) from error
     except (HttpProcessingError, ValueError) as error:
-        raise ProviderError(
-            f"the chat endpoint's stream is broken: {error}", code="malformed", retryable=True
-        ) from error
+        problem = f"the chat endpoint's stream is broken: {explanation(str(error), api_key)}"
+        raise ProviderError(problem, code="malformed", retryable=True) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise ProviderError(f"the chat endpoint cannot be reached: {error}", code="network", retryable=True) from error
+        problem = f"the chat endpoint cannot be reached: {explanation(str(error), api_key)}"
+        raise ProviderError(problem, code="network", retryable=True) from error

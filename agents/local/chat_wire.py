@@ -1,6 +1,6 @@
 """The wire of an OpenAI-compatible chat endpoint: the conversation to a request's body, stream lines to facts. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from agents.errors import ProviderError
 from agents.events import Usage
 from agents.local.brain import CallTool
 from agents.local.conversation import Call, Item, Message, Spoken
+from agents.local.explanation import explanation
 from agents.realtime import SessionConfig
 from agents.schema import BrainSpec
 
@@ -88,7 +89,7 @@ def _merged(body: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _CallPieces:
-    call_id: str = ""
+    call_id: str
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
@@ -96,11 +97,13 @@ class _CallPieces:
 class AnswerStream:
     """Reads a streamed answer line by line; calls are put together from their pieces until the end.
 
-    `answer_id` makes names for calls that the endpoint gives none.
+    `new_call_id` names the calls: endpoints name theirs anew in each answer, or not at all, and take any name back.
+    `api_key` is kept out of errors.
     """
 
-    def __init__(self, answer_id: str) -> None:
-        self._answer_id = answer_id
+    def __init__(self, new_call_id: Callable[[], str], api_key: str | None) -> None:
+        self._new_call_id = new_call_id
+        self._api_key = api_key
         self._calls: dict[int, _CallPieces] = {}
         self.is_done = False
 
@@ -122,16 +125,15 @@ class AnswerStream:
     def calls(self) -> list[CallTool]:
         """The tools that the answer calls, complete once the stream is over."""
         return [
-            CallTool(
-                pieces.call_id or f"call_{self._answer_id}_{index}", pieces.name, "".join(pieces.arguments) or "{}"
-            )
-            for index, pieces in sorted(self._calls.items())
+            CallTool(pieces.call_id, pieces.name, "".join(pieces.arguments) or "{}")
+            for _, pieces in sorted(self._calls.items())
         ]
 
     def _read(self, chunk: dict[str, Any]) -> Iterator[str | Usage]:
         if error := chunk.get("error"):
             message = error.get("message", error) if isinstance(error, dict) else error
-            raise ProviderError(f"the chat endpoint failed: {str(message)[:200]}", code="chat", retryable=True)
+            problem = f"the chat endpoint failed: {explanation(str(message), self._api_key)}"
+            raise ProviderError(problem, code="chat", retryable=True)
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             if isinstance(text := delta.get("content"), str) and text:
@@ -144,8 +146,10 @@ class AnswerStream:
     def _read_call(self, piece: dict[str, Any]) -> None:
         function = piece.get("function") or {}
         index = piece.get("index")
-        pieces = self._calls.setdefault(len(self._calls) if index is None else int(index), _CallPieces())
-        pieces.call_id = piece.get("id") or pieces.call_id
+        index = len(self._calls) if index is None else int(index)
+        if index not in self._calls:
+            self._calls[index] = _CallPieces(self._new_call_id())
+        pieces = self._calls[index]
         pieces.name = function.get("name") or pieces.name
         if arguments := function.get("arguments"):
             pieces.arguments.append(arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())

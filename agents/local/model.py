@@ -1,5 +1,6 @@
 """The embedded models: `local/script` answers from a script, `local/chat` thinks at a chat endpoint."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from types import TracebackType
@@ -19,6 +20,8 @@ from agents.local.vad import voice_activity
 from agents.realtime import SPEC, ClientCredential, RealtimeAuthenticateOptions, RealtimeConnectOptions
 from agents.schema import AgentSpec
 
+log = logging.getLogger(__name__)
+
 WORKERS_VARIABLE: Final = "SPEECH_WORKERS"
 """The environment variable that says how many processes hear and speak; one serves about eight calls."""
 
@@ -29,7 +32,8 @@ class LocalModel:
     """A RealtimeModel within this machine.
 
     Entering it warms it: the speech workers start and load, and what is known to be said is spoken into their cache.
-    Without that, the first call of a process does the waiting. `known` are those sentences.
+    Without that, the first call of a process does the waiting. `known` are those sentences; one that cannot be spoken
+    is logged.
     """
 
     spec = SPEC
@@ -82,7 +86,12 @@ class LocalModel:
 
     async def _prepare(self, speech: Speech) -> None:
         for sentence in (*self._known, *sentences(SORRY), *sentences(NOT_HEARD)):
-            await speech.synthesize(sentence, self._speed)
+            try:
+                await speech.synthesize(sentence, self._speed)
+            except ProviderError as error:
+                if error.retryable:  # not the sentence's fault
+                    raise
+                log.warning("callers will not hear %r: %s; word it differently", sentence, error)
 
 
 def script_model(spec: AgentSpec, workers: int) -> LocalModel:

@@ -30,8 +30,8 @@ CACHE_BYTES: Final = 32_000_000
 class Speech:
     """Ears and a mouth. Both raise ProviderError: `busy` when too many wait, `speech` or `timeout` when they failed.
 
-    A failed worker is replaced for the next job, so all of these are retryable. A job whose caller stops waiting is
-    not begun, or its result is dropped.
+    A failed worker is replaced for the next job, so all of these are retryable, but for a `speech` that only says that
+    the engines cannot do this one job. A job whose caller stops waiting is not begun, or its result is dropped.
     """
 
     def __init__(self, workers: int) -> None:
@@ -143,6 +143,9 @@ class _Worker:
             self._forget(pool)
             message = f"the speech engines did not answer within {JOB_TIMEOUT_S} s"
             raise ProviderError(message, code="timeout", retryable=True) from error
+        except Exception as error:  # of the job; its text may hold what was said
+            message = f"the speech engines failed at {job.__name__}: {type(error).__name__}"
+            raise ProviderError(message, code="speech", retryable=False) from error
 
     def start(self) -> ProcessPoolExecutor:
         """Starts the process, unless it is there: 20 ms of the event loop, then it loads by itself."""

@@ -6,6 +6,7 @@ core that the event loop wants is the event loop's.
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,12 @@ _NOTHING: Final = frozenset({"", "you", "the"})
 
 _SEED: Final = 1
 """Of the noise in the voice's breath: the same text sounds the same."""
+
+_LONG_NUMBER: Final = re.compile(r"\d(?:,?\d){20,}")
+"""More than 20 digits. The voice has words for numbers up to 36 and fails at longer ones; nobody says such numbers."""
+
+_GROUP: Final = 3
+"""Digits said in one breath."""
 
 _ears: "Transcriber"
 _mouth: "Hibari"
@@ -80,9 +87,19 @@ def speak(text: str, speed: float) -> bytes:
     """The text as PCM16 mono 24 kHz; empty when there is nothing to pronounce in it."""
     import numpy as np
 
-    samples = _trimmed(_mouth(text, speed=speed, seed=_SEED)) * _GAIN
+    samples = _trimmed(_mouth(pronounceable(text), speed=speed, seed=_SEED)) * _GAIN
     pcm: bytes = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     return pcm
+
+
+def pronounceable(text: str) -> str:
+    """The text with its longest numbers written digit by digit, in groups."""
+    return _LONG_NUMBER.sub(_digit_by_digit, text)
+
+
+def _digit_by_digit(number: re.Match[str]) -> str:
+    digits = number[0].replace(",", "")
+    return ", ".join(" ".join(digits[i : i + _GROUP]) for i in range(0, len(digits), _GROUP))
 
 
 def _trimmed(samples: "NDArray[np.float32]") -> "NDArray[np.float32]":

@@ -35,7 +35,7 @@ from agents.events import (
     TranscriptOutputDelta,
     Usage,
 )
-from agents.providers.socket import PERMANENT_CODES, WireError
+from agents.providers.socket import MAX_CODE_CHARS, MAX_EXPLANATION_CHARS, PERMANENT_CODES, WireError
 
 MEANINGFUL: Final = frozenset(
     {
@@ -234,7 +234,7 @@ def _response_done(response_id: str, response: Message) -> Events:
             status = said
         case _:
             reason, status = reason or said, "failed"
-    done = ResponseDone(response_id, status, usage, reason)
+    done = ResponseDone(response_id, status, usage, reason[:MAX_CODE_CHARS])
     return (_error(error), done) if error else (done,)
 
 
@@ -255,8 +255,8 @@ def _error(error: Message, otherwise: str = "error") -> SessionError:
     code = _optional_text(error, "code") or kind or otherwise
     message = _KEY.sub("…", _optional_text(error, "message") or "")
     return SessionError(
-        code,
-        message,
+        code[:MAX_CODE_CHARS],
+        message[:MAX_EXPLANATION_CHARS],
         retryable=code not in PERMANENT_CODES and (code in _RETRYABLE or kind in _RETRYABLE),
         benign=code in _BENIGN or _TRUNCATED_TOO_LATE in message,
         event_id=_optional_text(error, "event_id"),

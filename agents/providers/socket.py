@@ -40,7 +40,12 @@ PERMANENT_CODES: Final = frozenset(
 )
 """Refusals that look temporary and are not: asking again, unchanged, fails again."""
 
-_MAX_EXPLANATION: Final = 300  # characters of a peer's explanation that fit a log line
+MAX_MALFORMED_MESSAGES: Final = 100
+"""Messages without sense in one connection, at most: each is logged, and such a peer will not come to its senses."""
+
+MAX_EXPLANATION_CHARS: Final = 300
+MAX_CODE_CHARS: Final = 100
+"""What fits a log line of a peer's explanation, and of its code for an error."""
 
 # The library's debug output has every header and every frame, the key and the callers' voices among them.
 _quiet = logging.getLogger(f"{__name__}.frames")
@@ -77,15 +82,17 @@ class Socket(Protocol):
 class SocketConnection:
     """A RealtimeConnection over one socket. Iterating reads the socket itself; one task may iterate at a time.
 
-    A message that the codec refuses is a SessionError with code `malformed`, and the conversation goes on. Codes 1000
-    and 1001 end the iteration; a lost or broken connection is a ProviderError with code `network`, `closed`, `auth` or
-    `session_expired`. Cancelling a wait for the next event loses nothing.
+    A message that the codec refuses is a SessionError with code `malformed`, and the conversation goes on; after
+    MAX_MALFORMED_MESSAGES of them it ends with a ProviderError of that code. Codes 1000 and 1001 end the iteration; a
+    lost or broken connection is a ProviderError with code `network`, `closed`, `auth` or `session_expired`. Cancelling
+    a wait for the next event loses nothing.
     """
 
     def __init__(self, socket: Socket, codec: Codec) -> None:
         self._socket = socket
         self._codec = codec
         self._decoded: Iterator[ServerEvent] = iter(())
+        self._malformed = 0
         self._session_id: str | None = None
         self._is_closed = False
 
@@ -120,6 +127,9 @@ class SocketConnection:
                 if isinstance(event, SessionCreated):
                     self._session_id = event.session_id
                 return event
+            if self._malformed >= MAX_MALFORMED_MESSAGES:
+                problem = f"the model's side sent {self._malformed} messages that make no sense"
+                raise ProviderError(problem, code="malformed", retryable=True)
             try:
                 message = await self._socket.recv()
             except ConnectionClosed as error:
@@ -149,6 +159,7 @@ class SocketConnection:
         try:
             return tuple(self._codec.decode(message))
         except WireError as error:
+            self._malformed += 1
             return (SessionError("malformed", f"the model's side sent a message that makes no sense: {error}"),)
 
 
@@ -189,15 +200,14 @@ def refused(
 ) -> ProviderError:
     """What an HTTP answer other than success means. `secrets` are cut out of the peer's explanation."""
     code, why = _explanation(body)
-    for secret in secrets:
-        for word in secret.split():
-            if len(word) >= 8:
-                why = why.replace(word, "…")
+    why = _fit_for_log(why, secrets)
     said = f"{peer} answered {status}{f': {why}' if why else ''}"
     if status in (401, 403):
         return ProviderError(f"{said}; check {key_name}", code="auth", retryable=False)
     if status == 429:
-        return ProviderError(said, code=code or "rate_limit_exceeded", retryable=code not in PERMANENT_CODES)
+        return ProviderError(
+            said, code=code[:MAX_CODE_CHARS] or "rate_limit_exceeded", retryable=code not in PERMANENT_CODES
+        )
     if status >= 500:
         return ProviderError(said, code="server_error", retryable=True)
     return ProviderError(said, code="invalid_request", retryable=False)
@@ -247,7 +257,7 @@ def _loss(error: ConnectionClosed) -> ProviderError | None:
     frame = error.rcvd
     if frame is None:
         return ProviderError(f"the connection was lost (1006): {error}", code="network", retryable=True)
-    said = f"the model's side closed the connection with {frame.code} {frame.reason[:_MAX_EXPLANATION]!r}"
+    said = f"the model's side closed the connection with {frame.code} {frame.reason[:MAX_EXPLANATION_CHARS]!r}"
     match frame.code:
         case 1000 | 1001 if "maximum duration" in frame.reason:
             return ProviderError(said, code="session_expired", retryable=True)
@@ -264,9 +274,18 @@ def _raise_why_not_open(error: Exception, peer: str, key_name: str, *, secrets: 
         case InvalidStatus(response=response):
             raise refused(response.status_code, response.body, peer, key_name, secrets=secrets) from error
         case OSError() | WebSocketException():
-            raise ProviderError(f"cannot reach {peer}: {error}", code="network", retryable=True) from error
+            problem = f"cannot reach {peer}: {_fit_for_log(str(error), secrets)}"
+            raise ProviderError(problem, code="network", retryable=True) from error
         case _:
             raise error
+
+
+def _fit_for_log(said: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        for word in secret.split():
+            if len(word) >= 8:
+                said = said.replace(word, "…")
+    return said[:MAX_EXPLANATION_CHARS]
 
 
 def _explanation(body: bytes | bytearray | None) -> tuple[str, str]:
@@ -278,6 +297,6 @@ def _explanation(body: bytes | bytearray | None) -> tuple[str, str]:
     match answer:
         case {"error": {"message": str(message), **rest}}:
             code = rest.get("code") or rest.get("type")
-            return code if isinstance(code, str) else "", message[:_MAX_EXPLANATION]
+            return code if isinstance(code, str) else "", message
         case _:
             return "", ""
