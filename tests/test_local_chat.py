@@ -11,7 +11,7 @@ from agents.events import Usage
 from agents.local import chat
 from agents.local.brain import CallTool, Say, Step
 from agents.local.chat import open_chat
-from agents.local.conversation import Conversation, Message
+from agents.local.memory import Memory, Message
 from agents.realtime import SessionConfig
 from agents.schema import BrainSpec
 from tests.fake_chat import ChatReply, FakeChat, fake_chat
@@ -21,7 +21,7 @@ ASKED = (Message("1", "user", "Hello?"),)
 
 
 async def ask(endpoint: FakeChat, key: str | None = None) -> list[Step]:
-    conversation = Conversation()
+    conversation = Memory()
     conversation.add(ASKED[0])
     async with open_chat(BrainSpec(url=endpoint.url, model="m"), key) as brain:
         return [step async for step in brain.answer(conversation, ASKED, SessionConfig(), None)]
@@ -58,7 +58,7 @@ def test_a_sentence_is_said_while_the_next_is_being_written() -> None:
             async with (
                 asyncio.timeout(5),
                 open_chat(BrainSpec(url=endpoint.url, model="m"), None) as brain,
-                aclosing(brain.answer(Conversation(), ASKED, SessionConfig(), None)) as steps,
+                aclosing(brain.answer(Memory(), ASKED, SessionConfig(), None)) as steps,
             ):
                 assert await anext(steps) == Say("One.")
             async with asyncio.timeout(5):

@@ -10,7 +10,7 @@ from agents.errors import ProviderError
 from agents.events import Usage
 from agents.local.brain import CallTool
 from agents.local.chat_wire import NO_OUTPUT_YET, AnswerStream, messages, request_body
-from agents.local.conversation import Call, Item, Message, Sentence, Spoken
+from agents.local.memory import Call, Item, Message, Sentence, Spoken
 from agents.realtime import SessionConfig, ToolSchema
 from agents.schema import BrainSpec
 

@@ -6,8 +6,8 @@ import pytest
 
 from agents.errors import ConfigError
 from agents.local.brain import CallTool, Say, Step
-from agents.local.conversation import Conversation, Message
 from agents.local.matching import Matcher
+from agents.local.memory import Memory, Message
 from agents.local.script import ScriptBrain, fixed_sentences, known_sentences
 from agents.realtime import SessionConfig
 from agents.schema import IntentSpec, NoMatchSpec, ScriptSpec
@@ -35,7 +35,7 @@ def answer(brain: ScriptBrain, *texts: str, **variables: str) -> list[Step]:
 
     async def steps() -> list[Step]:
         config = SessionConfig(variables=variables)
-        return [step async for step in brain.answer(Conversation(), asked, config, None)]
+        return [step async for step in brain.answer(Memory(), asked, config, None)]
 
     return asyncio.run(steps())
 

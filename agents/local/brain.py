@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agents.events import Usage
-from agents.local.conversation import Conversation, Message
+from agents.local.memory import Memory, Message
 from agents.realtime import SessionConfig
 
 
@@ -36,7 +36,7 @@ class Brain(Protocol):
         """False when a response cannot be given instructions."""
 
     def answer(
-        self, conversation: Conversation, asked: Sequence[Message], config: SessionConfig, instructions: str | None
+        self, conversation: Memory, asked: Sequence[Message], config: SessionConfig, instructions: str | None
     ) -> AsyncGenerator[Step]:
         """The answer to the conversation so far, step by step; `asked` is what no answer was given to yet.
 

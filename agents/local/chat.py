@@ -14,8 +14,8 @@ from agents.errors import ProviderError
 from agents.events import Usage
 from agents.local.brain import Say, Step
 from agents.local.chat_wire import AnswerStream, request_body
-from agents.local.conversation import Conversation, Message
 from agents.local.explanation import explanation
+from agents.local.memory import Memory, Message
 from agents.local.sentences import SentenceSplitter
 from agents.realtime import SessionConfig
 from agents.schema import BrainSpec
@@ -53,7 +53,7 @@ class ChatBrain:
         self._url = f"{brain.url.rstrip('/')}/chat/completions"
 
     async def answer(
-        self, conversation: Conversation, asked: Sequence[Message], config: SessionConfig, instructions: str | None
+        self, conversation: Memory, asked: Sequence[Message], config: SessionConfig, instructions: str | None
     ) -> AsyncGenerator[Step]:
         """Says each sentence once it is written; then calls tools, then tells the usage.
 

@@ -9,8 +9,8 @@ import orjson
 from agents.errors import ProviderError
 from agents.events import Usage
 from agents.local.brain import CallTool
-from agents.local.conversation import Call, Item, Message, Spoken
 from agents.local.explanation import explanation
+from agents.local.memory import Call, Item, Message, Spoken
 from agents.realtime import SessionConfig
 from agents.schema import BrainSpec
 

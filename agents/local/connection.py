@@ -32,9 +32,9 @@ from agents.events import (
     ToolResult,
 )
 from agents.local.brain import Brain
-from agents.local.conversation import Message
 from agents.local.dialogue import Dialogue
 from agents.local.listening import Listener
+from agents.local.memory import Message
 from agents.local.outbox import Outbox
 from agents.local.refusals import refuse_config
 from agents.local.speech import speech_workers

@@ -19,8 +19,8 @@ from agents.events import (
     TranscriptInput,
 )
 from agents.local.brain import Brain
-from agents.local.conversation import Conversation, Message
 from agents.local.listening import Listener, Turn
+from agents.local.memory import Memory, Message
 from agents.local.outbox import Outbox
 from agents.local.reply import Reply
 from agents.local.sentences import sentences
@@ -67,7 +67,7 @@ class Dialogue:
         out: Outbox,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self.conversation = Conversation()
+        self.conversation = Memory()
         self._brain = brain
         self._speech = speech
         self._listener = listener

@@ -6,7 +6,7 @@ from uuid import uuid4
 from agents.audio import PCM_BYTES_PER_MS
 from agents.events import AudioOutputDelta, AudioOutputDone, ToolCall, TranscriptOutput, TranscriptOutputDelta, Usage
 from agents.local.brain import CallTool, Say, Step
-from agents.local.conversation import Call, Conversation, Sentence, Spoken
+from agents.local.memory import Call, Memory, Sentence, Spoken
 from agents.local.outbox import Outbox
 from agents.local.speech import Speech
 
@@ -19,7 +19,7 @@ _PIECE_BYTES: Final = PIECE_MS * PCM_BYTES_PER_MS
 class Reply:
     """One response being spoken. Its speech is one item, and in the conversation as far as it was sent."""
 
-    def __init__(self, response_id: str, conversation: Conversation, voice: Speech, speed: float, out: Outbox) -> None:
+    def __init__(self, response_id: str, conversation: Memory, voice: Speech, speed: float, out: Outbox) -> None:
         self.response_id = response_id
         self.usage = Usage()
         self._conversation = conversation

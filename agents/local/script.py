@@ -6,8 +6,8 @@ from typing import Final
 from uuid import uuid4
 
 from agents.local.brain import CallTool, Say, Step
-from agents.local.conversation import Conversation, Message
 from agents.local.matching import Matcher
+from agents.local.memory import Memory, Message
 from agents.local.sentences import sentences
 from agents.realtime import SessionConfig
 from agents.schema import IntentSpec, NoMatchSpec, ScriptSpec
@@ -30,7 +30,7 @@ class ScriptBrain:
         self._misses = 0
 
     async def answer(
-        self, conversation: Conversation, asked: Sequence[Message], config: SessionConfig, instructions: str | None
+        self, conversation: Memory, asked: Sequence[Message], config: SessionConfig, instructions: str | None
     ) -> AsyncGenerator[Step]:
         """Answers what was asked, all of it as one; says nothing when nothing was."""
         if not asked:

@@ -70,7 +70,7 @@ class Call:
 Item = Message | Spoken | Call
 
 
-class Conversation:
+class Memory:
     """The items of one call in their order."""
 
     def __init__(self) -> None:

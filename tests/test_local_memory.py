@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.local.conversation import MAX_ITEMS, Call, Conversation, Message, Sentence, Spoken
+from agents.local.memory import MAX_ITEMS, Call, Memory, Message, Sentence, Spoken
 
 
 def spoken() -> Spoken:
@@ -23,7 +23,7 @@ def spoken() -> Spoken:
     ],
 )
 def test_truncation_leaves_the_words_that_were_heard(heard_ms: int, text: str) -> None:
-    conversation = Conversation()
+    conversation = Memory()
     item = spoken()
     conversation.add(item)
 
@@ -40,7 +40,7 @@ def test_what_was_not_sent_was_not_heard() -> None:
 
 
 def test_only_speech_can_be_truncated() -> None:
-    conversation = Conversation()
+    conversation = Memory()
     conversation.add(Message("m", "user", "Hello"))
 
     with pytest.raises(KeyError):
@@ -50,7 +50,7 @@ def test_only_speech_can_be_truncated() -> None:
 
 
 def test_items_go_after_the_one_they_name() -> None:
-    conversation = Conversation()
+    conversation = Memory()
     conversation.add(Message("1", "user", "one"))
     conversation.add(Message("3", "user", "three"))
 
@@ -63,7 +63,7 @@ def test_items_go_after_the_one_they_name() -> None:
 
 
 def test_unanswered_is_what_users_said_and_nobody_answered() -> None:
-    conversation = Conversation()
+    conversation = Memory()
     first = Message("1", "user", "one", is_answered=True)
     second = Message("2", "user", "two")
     for item in (first, spoken(), second, Message("3", "system", "three")):
@@ -73,7 +73,7 @@ def test_unanswered_is_what_users_said_and_nobody_answered() -> None:
 
 
 def test_a_call_is_answered_once_it_was_made() -> None:
-    conversation = Conversation()
+    conversation = Memory()
     call = Call("c", "lookup", "{}")
     conversation.add(call)
 
@@ -85,7 +85,7 @@ def test_a_call_is_answered_once_it_was_made() -> None:
 
 
 def test_the_oldest_are_forgotten_first() -> None:
-    conversation = Conversation()
+    conversation = Memory()
     for number in range(MAX_ITEMS + 2):
         conversation.add(Message(str(number), "user", "x"))
 
