@@ -75,10 +75,10 @@ def test_the_last_question_of_a_call_that_ended_while_stopping_is_answered() -> 
 
 def test_without_calls_the_server_stops_at_once() -> None:
     async def test() -> None:
-        async with running(agent(), after_stream_s=AFTER_STREAM_S, DRAIN_S="20") as service:
+        async with running(agent(), after_stream_s=60, DRAIN_S="60") as service:
             began = time.monotonic()
             service.stop()
-        assert time.monotonic() - began < AFTER_STREAM_S / 2
+        assert time.monotonic() - began < 30
 
     run(test)
 
@@ -101,7 +101,7 @@ def test_a_second_signal_does_not_wait_for_calls_and_closes_the_application(capl
         calls = Calls({"test": agent()}, 1)
         async with calls:
             ready = asyncio.Event()
-            server = Server(Starlette(lifespan=lifespan), calls, "127.0.0.1", free_port(), 60, ready.set)
+            server = Server(Starlette(lifespan=lifespan), calls, "127.0.0.1", free_port(), 60, ready.set, 60)
             serving = asyncio.create_task(server.serve())
             await ready.wait()
             calls.open("CA1", "test", "+15550100100", "+15550100200", {})
@@ -109,7 +109,7 @@ def test_a_second_signal_does_not_wait_for_calls_and_closes_the_application(capl
             for _ in range(3):
                 server.handle_exit(signal.SIGTERM, None)
             await serving
-            assert time.monotonic() - began < AFTER_STREAM_S
+            assert time.monotonic() - began < 30
             assert closed.is_set()
 
     run(test)
