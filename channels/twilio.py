@@ -222,5 +222,8 @@ class TwilioChannel:
                 return
 
     def _end(self) -> None:
+        lost_ms, refused_ms = self._inbound.missing_ms, self._inbound.refused_ms
+        if (lost_ms or refused_ms) and not self._over:
+            log.warning("of the caller's audio %d ms were lost and %d ms came too fast", lost_ms, refused_ms)
         self._over = True
         self._changed.set()

@@ -680,6 +680,22 @@ def test_other_messages_do_not_keep_a_line_without_media_alive(monkeypatch: pyte
     run(test)
 
 
+def test_what_was_lost_of_the_caller_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(phone: Phone) -> None:
+        phone.speak(bytes([0xFF]) * 160, timestamp_ms=0)
+        phone.speak(bytes([0xFF]) * 160, timestamp_ms=120)
+        await anext(phone.channel)
+        await anext(phone.channel)
+        await phone.channel.close()
+        await phone.channel.close()
+
+    run(test)
+
+    assert [record.message for record in caplog.records] == [
+        "of the caller's audio 100 ms were lost and 0 ms came too fast"
+    ]
+
+
 # ---- the end ----
 
 
