@@ -123,6 +123,8 @@ class TwilioChannel:
 
     async def _arrived(self) -> tuple[MediaSocket, str] | None:
         """The stream, as soon as it is there; None when the line was closed before."""
+        if self._arrival.done():
+            return self._arrival.result()
         try:
             async with asyncio.timeout(ARRIVAL_TIMEOUT_S):
                 return await asyncio.shield(self._arrival)
