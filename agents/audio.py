@@ -89,6 +89,12 @@ class Resampler:
         return samples.astype("<i2").tobytes()
 
 
+def resampled(pcm16: bytes, from_hz: int, to_hz: int) -> bytes:
+    """A whole recording at another rate."""
+    resampler = Resampler(from_hz, to_hz)
+    return resampler.feed(pcm16) + resampler.flush()
+
+
 @lru_cache
 def _matrix(from_hz: int, to_hz: int) -> NDArray[np.float64]:
     """The filter: five milliseconds of input samples times this are the middle millisecond of output samples.

@@ -19,15 +19,6 @@ AGENT_NAME: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 """Names that read well in numbers.yaml, in logs and in addresses."""
 
 
-def load_agents(folder: Path) -> dict[str, AgentSpec]:
-    """The agents of `folder/agents/*.yaml` by name. Raises ConfigError with every problem of every file."""
-    agents, problems = check_agents(folder)
-    if problems:
-        lines = "\n".join(map(str, problems))
-        raise ConfigError(f"the agents in {folder / 'agents'} cannot be used:\n{lines}", tuple(problems))
-    return agents
-
-
 def check_agents(folder: Path) -> tuple[dict[str, AgentSpec], list[Problem]]:
     """The agents without problems, by name, and all problems of the others, by file and line."""
     files = agent_files(folder)

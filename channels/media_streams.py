@@ -15,9 +15,6 @@ import orjson
 
 from agents.errors import ChannelError
 
-FRAME_BYTES: Final = 160
-"""20 ms of mu-law at 8 kHz: what Twilio sends, and the unit in which it plays without clicks."""
-
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """Largest message we accept from the line. A 20 ms frame is about 375 bytes; the rest is room for parameters."""
 

@@ -13,6 +13,8 @@ with warnings.catch_warnings():
 RATE_HZ: Final = 8000
 FRAME_MS: Final = 20
 FRAME_BYTES: Final = RATE_HZ * FRAME_MS // 1000
+"""What Twilio sends in one message, and the unit in which it plays without clicks."""
+
 SILENCE: Final = 0xFF
 
 

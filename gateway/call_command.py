@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from agents.audio import PCM_RATE_HZ, Resampler
+from agents.audio import PCM_RATE_HZ, resampled
 from agents.errors import ConfigError, ProviderError
 from channels import mulaw
 from channels.carrier.call import ACCOUNT_SID, Dial, new_call_sid, place_call
@@ -208,18 +208,13 @@ async def _utterance(line: SayLine | WavLine, speech: Speech | None, is_transcri
             pcm16_8k = await asyncio.to_thread(read_wav, path)
             if speech is None or not is_transcribed:
                 return Utterance(pcm16_8k)
-            return Utterance(pcm16_8k, await speech.transcribe(_resampled(pcm16_8k, mulaw.RATE_HZ, PCM_RATE_HZ)))
+            return Utterance(pcm16_8k, await speech.transcribe(resampled(pcm16_8k, mulaw.RATE_HZ, PCM_RATE_HZ)))
         case SayLine(text):
             assert speech is not None
             pcm = await speech.synthesize(text)
             if not pcm:
                 raise ConfigError(f"--say {text!r}: there is nothing to pronounce in it")
-            return Utterance(_resampled(pcm, PCM_RATE_HZ, mulaw.RATE_HZ), text)
-
-
-def _resampled(pcm16: bytes, from_hz: int, to_hz: int) -> bytes:
-    resampler = Resampler(from_hz, to_hz)
-    return resampler.feed(pcm16) + resampler.flush()
+            return Utterance(resampled(pcm, PCM_RATE_HZ, mulaw.RATE_HZ), text)
 
 
 def _recordings(args: argparse.Namespace) -> list[Path]:

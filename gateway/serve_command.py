@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from agents.assemble import make_agent
+from channels.carrier import ACCOUNT_SID
 from gateway import log as gateway_log
 from gateway import run_file
 from gateway.app import make_app
@@ -17,9 +18,6 @@ from gateway.settings import Settings, read_settings
 from gateway.webhooks import STATUS_PATH, VOICE_PATH
 
 log = logging.getLogger(__name__)
-
-UNKNOWN_ACCOUNT = "AC" + "0" * 32
-"""The account that simulated calls come from when no real one is set."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +81,6 @@ def _run_file(settings: Settings) -> run_file.RunFile:
     return run_file.RunFile(
         url=settings.local_url,
         public_url=settings.base_url,
-        account_sid=settings.account_sid or UNKNOWN_ACCOUNT,
+        account_sid=settings.account_sid or ACCOUNT_SID,
         auth_token=settings.auth_tokens[0] if settings.has_invented_token else None,
     )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from agents.errors import ChannelError
 from channels.media_streams import (
-    FRAME_BYTES,
     MAX_MESSAGE_BYTES,
     ULAW_8K,
     Connected,
@@ -28,6 +27,7 @@ from channels.media_streams import (
     write_mark,
     write_media,
 )
+from channels.mulaw import FRAME_BYTES
 
 ACCOUNT, CALL, STREAM = "AC" + "0" * 32, "CA" + "1" * 32, "MZ" + "2" * 32
 SILENT_FRAME = b"\xff" * FRAME_BYTES

@@ -15,8 +15,8 @@ import pytest
 
 from agents import RealtimeAgent, TurnDetection, hang_up, tool
 from agents.assemble import make_agent
-from agents.audio import Resampler
-from agents.loader import load_agents
+from agents.audio import resampled
+from agents.loader import check_agents
 from agents.local.speech import Speech, kept_speech_workers
 from agents.providers.openai import OpenAIModel
 from agents.realtime import SessionConfig, Transcription
@@ -44,7 +44,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 def reception() -> RealtimeAgent:
-    return make_agent("reception", load_agents(CONFIG)["reception"], CONFIG, {})
+    return make_agent("reception", check_agents(CONFIG)[0]["reception"], CONFIG, {})
 
 
 def openai(fake: FakeOpenAI, **more: Any) -> RealtimeAgent:
@@ -55,8 +55,7 @@ def openai(fake: FakeOpenAI, **more: Any) -> RealtimeAgent:
 
 async def said_8k(speech: Speech, text: str) -> bytes:
     """A caller's words as PCM16 at 8 kHz."""
-    down = Resampler(24_000, 8000)
-    return down.feed(await speech.synthesize(text)) + down.flush()
+    return resampled(await speech.synthesize(text), 24_000, 8000)
 
 
 # ---- the embedded agent ----

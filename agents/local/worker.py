@@ -72,11 +72,10 @@ def hear(pcm16: bytes, rate_hz: int) -> str:
     """What is said in PCM16 mono of that rate; empty for noise."""
     import numpy as np
 
-    from agents.audio import Resampler
+    from agents.audio import resampled
 
     if rate_hz != EAR_RATE_HZ:
-        resampler = Resampler(rate_hz, EAR_RATE_HZ)
-        pcm16 = resampler.feed(pcm16) + resampler.flush()
+        pcm16 = resampled(pcm16, rate_hz, EAR_RATE_HZ)
     samples = np.frombuffer(pcm16, "<i2").astype(np.float32) / 32768
     lines = _ears.transcribe_without_streaming(samples.tolist(), EAR_RATE_HZ).lines
     text = " ".join(line.text.strip() for line in lines)

@@ -3,7 +3,8 @@
 from base64 import b64encode
 from dataclasses import dataclass
 
-from channels.media_streams import FRAME_BYTES, Start, WireError, audio, parse, write
+from channels.media_streams import Start, WireError, audio, parse, write
+from channels.mulaw import FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)

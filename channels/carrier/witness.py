@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.audio import PCM_RATE_HZ, Resampler
+from agents.audio import PCM_RATE_HZ, resampled
 from channels import mulaw
 from channels.carrier.caller import Caller, Move
 from channels.carrier.media import Tally
@@ -119,7 +119,7 @@ class Witness:
 
     async def _hear(self, transcribe: Transcribe, sound: AgentEnded) -> None:
         heard = self._tape.heard(sound.began_ms - MARGIN_MS, sound.at_ms + MARGIN_MS)
-        pcm = await asyncio.to_thread(_at_24k, heard)
+        pcm = await asyncio.to_thread(resampled, heard, mulaw.RATE_HZ, PCM_RATE_HZ)
         try:
             async with asyncio.timeout(TRANSCRIBE_TIMEOUT_S):
                 text = await transcribe(pcm)
@@ -131,8 +131,3 @@ class Witness:
 
     def _heard(self, turn: int) -> str | None:
         return None if self._transcribe is None else " ".join(filter(None, self._words[turn]))
-
-
-def _at_24k(pcm16_8k: bytes) -> bytes:
-    resampler = Resampler(mulaw.RATE_HZ, PCM_RATE_HZ)
-    return resampler.feed(pcm16_8k) + resampler.flush()
