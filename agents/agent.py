@@ -5,9 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from agents.barge_in import BargeInRules
+from agents.digits import DigitRules
 from agents.errors import ConfigError
-from agents.realtime import RealtimeModel, SessionConfig
+from agents.idle import IdleStep
+from agents.realtime import RealtimeModel, SessionConfig, TurnDetection, Unset
 from agents.templates import render
+from agents.time_limit import DurationWarning
 from agents.tools import FunctionTool
 
 MAX_DURATION_S: Final = 3600.0
@@ -38,7 +42,9 @@ class RealtimeAgent:
     """Who speaks: a model, what it is told, what it may call.
 
     `greeting` is spoken first, word for word. `config` holds voice, turn detection and the like; its instructions,
-    tools and variables are filled in for each session. `max_duration_s` ends a call that goes on for too long.
+    tools and variables are filled in for each session. `barge_in` says what stops the agent while it speaks, `keys`
+    how the caller's keys are collected, `idle` what happens step by step when the caller is silent. `max_duration_s`
+    ends a call that goes on for too long, after `duration_warning`.
     """
 
     name: str
@@ -48,7 +54,11 @@ class RealtimeAgent:
     tools: tuple[FunctionTool, ...] = ()
     config: SessionConfig = field(default_factory=SessionConfig)
     variables: Mapping[str, str] = field(default_factory=dict)
+    barge_in: BargeInRules = field(default_factory=BargeInRules)
+    keys: DigitRules = field(default_factory=DigitRules)
+    idle: tuple[IdleStep, ...] = ()
     max_duration_s: float = MAX_DURATION_S
+    duration_warning: DurationWarning | None = None
 
     def __post_init__(self) -> None:
         names = [tool.name for tool in self.tools]
@@ -66,10 +76,29 @@ class RealtimeAgent:
             instructions=render(text, variables) or None,
             tools=tuple(tool.schema for tool in self.tools),
             variables=variables,
+            turn_detection=self._turn_detection(),
         )
+
+    def _turn_detection(self) -> TurnDetection | Unset | None:
+        """What the model is told of turns: where a voice is weighed first, it neither stops nor answers by itself."""
+        turns = self.config.turn_detection
+        if not self.barge_in.weigh_voice or turns is None:
+            return turns
+        known = turns if isinstance(turns, TurnDetection) else TurnDetection()
+        return replace(known, interrupt_response=False, create_response=False)
 
     def greeting_for(self, context: object) -> str | None:
         return render(self.greeting, self.variables_for(context)) if self.greeting else None
+
+    def idle_for(self, context: object) -> tuple[IdleStep, ...]:
+        """The steps of a caller's silence with their words filled in. Raises ConfigError for a missing variable."""
+        variables = self.variables_for(context)
+        return tuple(replace(step, say=render(step.say, variables)) if step.say else step for step in self.idle)
+
+    def duration_warning_for(self, context: object) -> DurationWarning | None:
+        """The warning with its words filled in. Raises ConfigError for a missing variable."""
+        warning = self.duration_warning
+        return replace(warning, say=render(warning.say, self.variables_for(context))) if warning else None
 
     def variables_for(self, context: object) -> dict[str, str]:
         """The agent's own variables and, over them, those of a context that has a `variables` mapping."""

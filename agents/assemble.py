@@ -5,10 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from agents.agent import RealtimeAgent
+from agents.barge_in import BargeInRules
+from agents.digits import DigitRules
+from agents.idle import IdleStep
 from agents.loader import find_tool
 from agents.providers import provider
 from agents.realtime import SessionConfig, Transcription, TurnDetection, Voice
 from agents.schema import AgentSpec
+from agents.time_limit import DurationWarning
 from agents.tools import BUILT_IN, FunctionTool
 
 
@@ -25,7 +29,11 @@ def make_agent(name: str, spec: AgentSpec, folder: Path, environment: Mapping[st
         tools=tuple(_tool(tool, spec.tool_timeout_s) for tool in spec.tools),
         config=session_config(spec),
         variables=spec.variables,
+        barge_in=BargeInRules(**spec.interruption.model_dump()),
+        keys=DigitRules(**spec.keys.model_dump()),
+        idle=tuple(IdleStep(**step.model_dump()) for step in spec.idle),
         max_duration_s=spec.max_duration_s,
+        duration_warning=DurationWarning(**spec.duration_warning.model_dump()) if spec.duration_warning else None,
     )
 
 

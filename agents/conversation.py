@@ -1,36 +1,36 @@
-"""What passes between a model and a line once both are there: audio, turns, interruptions, tools."""
+"""What passes between a model and a line once both are there: audio, turns, keys, tools."""
 
 import asyncio
-import contextlib
-import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
+from agents.barge_in import BargeIn
+from agents.digits import told_to_model
 from agents.emitter import Emitter
 from agents.errors import ChannelError, ProviderError
 from agents.events import (
-    Audio,
     AudioInputAppend,
+    AudioInputCommitted,
     AudioOutputDelta,
     AudioOutputDone,
     ChannelAudio,
     ChannelCommit,
     ChannelDigit,
     ChannelEvent,
+    ChannelHeard,
     ChannelInterrupt,
     ChannelStarted,
     ClientEvent,
     Closed,
+    DigitsEntered,
     Dtmf,
     EndReason,
     Error,
-    Interrupted,
-    ItemTruncate,
+    ItemCreate,
     Raw,
     RawEvent,
-    Response,
-    ResponseCancel,
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
@@ -48,28 +48,24 @@ from agents.events import (
     ToolResult,
     Transcript,
     TranscriptInput,
+    TranscriptInputDelta,
     TranscriptOutput,
     Usage,
-    UsageReport,
 )
+from agents.history import CallHistory, HistoryItem
 from agents.realtime import RealtimeChannel, RealtimeConnection, SessionConfig, SpokenItem, TurnDetection
-from agents.sequencer import ResponseSequencer
+from agents.replies import BUSY
+from agents.speaking import Speaking, tell_changed
 from agents.tool_calls import ToolCalls
+from agents.watch import Watch
 
 if TYPE_CHECKING:
     from agents.session import RealtimeSession
 
 log = logging.getLogger(__name__)
 
-BUSY: Final = "conversation_already_has_active_response"
-"""The error of a model that began a response of its own just before ours was asked for: ask again after it."""
-
-
-MODEL_SILENCE_S: Final = 20.0
-"""Longest that a model may say nothing at all while it owes us something: a caller is waiting on a silent line."""
-
-CHECK_S: Final = 1.0
-"""How often that is looked at."""
+KEY_TONE_S: Final = 0.5
+"""How long after a secret key its tone may still sound: the model hears silence."""
 
 
 class _Ended(Exception):
@@ -92,51 +88,85 @@ class Conversation:
         learn_id: Callable[[str], None],
     ) -> None:
         self._session = session
+        self._agent = agent = session.agent
         self._connection = connection
         self._channel: RealtimeChannel | None = session.channel
-        self._tool_calls = ToolCalls(session, self._answer)
+        self._emitter = emitter
         self._emit = emitter.emit
-        self._is_watched = emitter.is_watched
         self._learn_id = learn_id
+        self._now = asyncio.get_running_loop().time
+        self._tasks = asyncio.TaskGroup()
+        self._tool_calls = ToolCalls(session, self._answer)
+        self._history = CallHistory(knows_heard=self._channel is not None)
+        self._speaking = Speaking(
+            self._channel,
+            self.send,
+            emitter,
+            self._history,
+            self._start_task,
+            keeps_audio=agent.barge_in.resume_after_ms is not None,
+        )
         turns = config.turn_detection if isinstance(config.turn_detection, TurnDetection) else TurnDetection()
+        hears_turns = config.turn_detection is not None and turns.mode != "manual"
+        weighs = agent.barge_in.weigh_voice and hears_turns
+        self._barge_in = BargeIn(agent.barge_in, self._speaking, self._start_task) if weighs else None
         self._voice_interrupts = turns.interrupt_response is not False
-        self._sequencer = ResponseSequencer()
-        self._request_numbers = itertools.count(1)
+        self._watch = Watch(
+            agent,
+            session.context,
+            self._speaking,
+            has_transcripts=config.transcription is not None,
+            send=self.send,
+            entered=self._entered,
+            end=self.end,
+            fail=self._fail,
+        )
         self._ending = asyncio.Event()
         self._closed = Closed("error")
-        self._settled = asyncio.Event()
-        self._settled.set()
         self._caller_is_speaking = False
-        self._speaking: SpokenItem | None = None
-        self._silenced: set[str] = set()
-        self._silence_next = False
-        self._interruptions = 0
-        self._has_model_spoken = False
-        self._model_spoke_at = 0.0
+        self._deaf_until = 0.0
         self.is_muted = False
-        self.usage = Usage()
+
+    @property
+    def usage(self) -> Usage:
+        return self._speaking.usage
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        return self._history.items
+
+    @property
+    def worst_silence_ms(self) -> int:
+        return self._watch.dead_air.worst_ms
 
     # ---- its life ----
 
     async def run(self) -> Closed:
         """Carries the conversation until it is over, and says how it ended. Nothing that it started is left then."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                tasks.create_task(self._hear_model(), name="model")
-                tasks.create_task(self._watch(), name="time limits")
-                if self._channel:
-                    tasks.create_task(self._hear_line(self._channel), name="line")
-                else:
-                    await self._greet()
-                await self._ending.wait()
+            async with self._tasks:
+                self._start_task(self._hear_model, "model")
+                self._start_task(self._watch.run, "time limits")
+                self._start_task(self._hear_line if self._channel else self._start, "line")
+                try:
+                    await self._ending.wait()
+                finally:
+                    self._ending.set()  # nothing is started while the tasks are being cancelled
                 raise _Ended
         except* _Ended:
             pass
         except* Exception as group:
             log.error("the conversation broke", exc_info=group)
             self._closed = Closed("error", str(group.exceptions[0]))
+        self._watch.stopped()
         return self._closed
+
+    async def close_line(self) -> None:
+        await self._speaking.close()
+
+    async def settle(self) -> None:
+        """Says what the caller heard of the last words, once the line is closed."""
+        await self._speaking.settle()
 
     def end(self, reason: EndReason, detail: str = "") -> None:
         """Lets `run()` finish. The first reason counts."""
@@ -144,47 +174,42 @@ class Conversation:
             self._closed = Closed(reason, detail)
             self._ending.set()
 
-    async def _watch(self) -> None:
-        """Ends a call that goes on for too long, and one whose model has fallen silent while it owes an answer."""
-        now = asyncio.get_running_loop().time
-        end_at = now() + self._session.agent.max_duration_s
-        self._model_spoke_at = now()
-        while (left_s := end_at - now()) > 0:
-            await asyncio.sleep(min(left_s, CHECK_S))
-            is_owed = self._sequencer.is_busy or not self._has_model_spoken
-            if is_owed and now() - self._model_spoke_at > MODEL_SILENCE_S:
-                self._fail(
-                    ProviderError(f"the model was silent for {MODEL_SILENCE_S:g} s", code="timeout", retryable=True)
-                )
-                return
-        self.end("time-limit")
+    def _start_task(self, run: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None] | None:
+        """Runs a part of the conversation beside the others. None once it is ending."""
+        if self._ending.is_set():
+            return None
+        return self._tasks.create_task(self._guarded(run), name=name)
 
-    async def _hear_line(self, channel: RealtimeChannel) -> None:
+    async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Whichever part of the conversation meets a side that broke: that ends it."""
         try:
-            async for event in channel:
-                await self._hear_line_event(event)
+            await run()
         except ChannelError as error:
             self.end("line", str(error))
-        else:
+        except ProviderError as error:
+            self._fail(error)
+
+    async def _hear_line(self) -> None:
+        if self._channel:
+            async for event in self._channel:
+                await self._hear_line_event(event)
             self.end("caller")
 
     async def _hear_model(self) -> None:
-        now = asyncio.get_running_loop().time
-        try:
-            async for event in self._connection:
-                self._has_model_spoken = True
-                self._model_spoke_at = now()
-                await self._hear_model_event(event)
-        except ProviderError as error:
-            self._fail(error)
-        except ChannelError as error:
-            self.end("line", str(error))
-        else:
-            self.end("provider", "the model's side closed the conversation")
+        async for event in self._connection:
+            self._watch.model_spoke()
+            await self._hear_model_event(event)
+        self.end("provider", "the model's side closed the conversation")
 
     def _fail(self, error: ProviderError) -> None:
-        self._emit(Error(error.code, str(error), error.retryable))
+        if not self._ending.is_set():
+            self._emit(Error(error.code, str(error), error.retryable))
         self.end("provider", f"{error.code}: {error}")
+
+    async def _start(self) -> None:
+        self._watch.line_started()
+        if greeting := self._agent.greeting_for(self._session.context):
+            await self._speaking.greet(greeting)
 
     # ---- from the line ----
 
@@ -192,27 +217,48 @@ class Conversation:
         match event:
             case ChannelAudio(pcm):
                 await self.hear_caller(pcm)
+            case ChannelHeard(heard):
+                self._speaking.heard(heard)
             case ChannelStarted():
-                await self._greet()
+                await self._start()
             case ChannelCommit():
                 await self._session.commit()
             case ChannelInterrupt():
-                await self.interrupt()
+                await self._speaking.stop(cancel=True)
             case ChannelDigit(digit):
-                self._emit(Dtmf(digit))
+                await self._press(digit)
 
     async def hear_caller(self, pcm: bytes) -> None:
         """Lets the model hear the caller, or silence in place of a muted caller who was in mid-speech."""
-        if self.is_muted:
-            if not self._caller_is_speaking:
-                return
+        self._watch.audio_came()
+        if self.is_muted and not self._caller_is_speaking:
+            return
+        if self.is_muted or self._now() < self._deaf_until:
             pcm = bytes(len(pcm))
+        if self._barge_in:
+            self._barge_in.hear(pcm)
         await self.send(AudioInputAppend(pcm))
 
-    async def _greet(self) -> None:
-        greeting = self._session.agent.greeting_for(self._session.context)
-        if greeting:
-            await self.request(say=greeting)
+    async def _press(self, digit: str) -> None:
+        rules, now = self._agent.keys, self._now()
+        self._watch.key_pressed()
+        entry = self._watch.digits.press(digit, now)
+        if rules.sensitive:
+            self._deaf_until = now + (rules.timeout_s if self._watch.digits.is_collecting else KEY_TONE_S)
+        self._emit(Dtmf(digit, sensitive=rules.sensitive))
+        if self._agent.barge_in.on_key:
+            await self._speaking.stop(cancel=True)
+        if entry is not None:
+            await self._entered(entry)
+
+    async def _entered(self, entry: str) -> None:
+        """The caller's keys make an entry."""
+        rules = self._agent.keys
+        self._deaf_until = min(self._deaf_until, self._now() + KEY_TONE_S)
+        self._emit(DigitsEntered(entry, sensitive=rules.sensitive))
+        if rules.to_model:
+            await self.add_message(told_to_model(entry, rules))
+            await self._speaking.request()
 
     # ---- from the model ----
 
@@ -220,45 +266,57 @@ class Conversation:
         match event:
             case AudioOutputDelta():
                 await self._play(event)
+                return
             case AudioOutputDone(response_id, item_id, content_index):
-                await self._end_item(SpokenItem(response_id, item_id, content_index))
-            case SpeechStarted():
-                self._caller_is_speaking = True
-                if self._voice_interrupts:
-                    await self._stop_speaking(cancel=False)
-                self._emit(Speech(active=True))
-            case SpeechStopped():
-                self._caller_is_speaking = False
-                self._emit(Speech(active=False))
+                await self._speaking.end_item(SpokenItem(response_id, item_id, content_index))
+            case SpeechStarted() | SpeechStopped() | AudioInputCommitted() | TranscriptInputDelta() | TranscriptInput():
+                await self._hear_voice(event)
             case ResponseCreated(response_id):
-                self._response_created(response_id)
+                await self._speaking.created(response_id)
             case ResponseDone():
-                await self._response_done(event)
+                await self._speaking.done(event)
+                self._watch.response_done()
             case ToolCall():
                 self._call_tool(event)
             case ToolCancelled(call_id):
                 await self._cancel_tool(call_id)
             case SessionError():
                 await self._hear_error(event)
-            case _:
-                self._report(event)
+        tell_changed(self._emitter, self._history.take(event))
+        self._report(event)
 
     async def _play(self, delta: AudioOutputDelta) -> None:
-        if delta.response_id in self._silenced:
-            return
-        item = SpokenItem(delta.response_id, delta.item_id, delta.content_index)
-        self._speaking = item
-        if self._channel:
-            await self._channel.send_audio(delta.pcm, item)
-        if self._is_watched("audio"):
-            self._emit(Audio(delta.item_id, delta.pcm))
+        if await self._speaking.play(delta):
+            self._watch.agent_sounds()
 
-    async def _end_item(self, item: SpokenItem) -> None:
-        if item == self._speaking:
-            self._speaking = None
-            if self._channel:
-                await self._channel.end_audio(item)
-            self._emit(Audio(item.item_id, b"", done=True))
+    async def _hear_voice(
+        self, event: SpeechStarted | SpeechStopped | AudioInputCommitted | TranscriptInputDelta | TranscriptInput
+    ) -> None:
+        """The model hears a voice: when it stops the agent is the model's rule, unless the agent has its own."""
+        weighed = self._barge_in
+        match event:
+            case SpeechStarted(item_id):
+                self._caller_is_speaking = True
+                self._watch.voice_started()
+                if weighed:
+                    await weighed.started(item_id)
+                elif self._voice_interrupts:
+                    await self._speaking.stop(cancel=False)
+                self._emit(Speech(active=True))
+            case SpeechStopped(item_id):
+                self._caller_is_speaking = False
+                self._watch.voice_stopped()
+                if weighed:
+                    weighed.stopped(item_id)
+                self._emit(Speech(active=False))
+            case AudioInputCommitted(item_id) if weighed:
+                await weighed.committed(item_id)
+            case TranscriptInputDelta(item_id, text) if weighed:
+                await weighed.wrote(item_id, text, is_all=False)
+            case TranscriptInput(item_id, text):
+                self._watch.words_came(text)
+                if weighed:
+                    await weighed.wrote(item_id, text, is_all=True)
 
     def _report(self, event: ServerEvent) -> None:
         match event:
@@ -274,114 +332,50 @@ class Conversation:
                 self._learn_id(session_id)
 
     async def _hear_error(self, error: SessionError) -> None:
-        if error.event_id:
-            self._sequencer.refused(error.event_id, again=error.code == BUSY)
-            self._silence_next = False
-            await self._advance()
+        await self._speaking.refused(error)
         if error.benign or error.code == BUSY:
             log.debug("expected refusal: %s %s", error.code, error.message)
         else:
             self._emit(Error(error.code, error.message, error.retryable))
 
-    # ---- responses ----
+    # ---- from the program ----
 
-    async def request(self, *, say: str | None = None, instructions: str | None = None) -> None:
-        """Asks for a response as soon as none is under way."""
-        self._sequencer.request(ResponseCreate(f"request-{next(self._request_numbers)}", instructions, say))
-        await self._advance()
+    async def add_message(self, text: str) -> None:
+        """Adds a message of the caller's, as text. Asks for no response."""
+        if self._ending.is_set():
+            return
+        item_id = f"msg_{uuid4().hex[:24]}"
+        await self.send(ItemCreate("user", text, item_id))
+        tell_changed(self._emitter, self._history.add(item_id, "user", text))
 
-    async def _advance(self) -> None:
-        create = self._sequencer.next()
-        if self._sequencer.is_quiet:
-            self._settled.set()
-        else:
-            self._settled.clear()
-        if create:
-            self._model_spoke_at = asyncio.get_running_loop().time()
-            await self.send(create)
-
-    def _response_created(self, response_id: str) -> None:
-        self._sequencer.created(response_id)
-        self._settled.clear()
-        if self._silence_next:
-            self._silenced.add(response_id)
-            self._silence_next = False
-        self._emit(Response(response_id))
-
-    async def _response_done(self, done: ResponseDone) -> None:
-        if self._speaking and self._speaking.response_id == done.response_id:
-            await self._end_item(self._speaking)  # a model that did not say so itself
-        self._sequencer.done(done.response_id)
-        self._silenced.discard(done.response_id)
-        self.usage += done.usage
-        self._emit(UsageReport(done.usage, self.usage))
-        self._emit(Response(done.response_id, done.status, done.reason))
-        if done.status == "failed":
-            self._emit(Error("response_failed", done.reason or "the model could not answer", retryable=True))
-        await self._advance()
-
-    # ---- interruption: one path for every cause ----
+    async def request(self) -> None:
+        if not self._ending.is_set():
+            await self._speaking.request()
 
     async def interrupt(self) -> None:
-        """Stops the agent, whoever asked for it. Does nothing when the agent is silent."""
-        try:
-            await self._stop_speaking(cancel=True)
-        except ChannelError as error:
-            self.end("line", str(error))
+        """Stops the agent, and returns when the model knows what was heard. Does nothing when the agent is silent.
 
-    async def _stop_speaking(self, *, cancel: bool) -> None:
-        """Silences the line, then tells the model. `cancel` is false where the model stops its response by itself."""
-        is_responding = self._silence_response(is_cancelled=cancel)
-        is_playing = self._channel is not None and self._channel.is_playing
-        if not (is_responding or is_playing):
-            return
-        self._sequencer.forget_waiting()
-        self._speaking = None
-        self._interruptions += 1  # before the wait below: who waits for the end of playback must know why it ended
-        heard = await self._channel.interrupt() if self._channel else ()
-        if not (is_responding or heard):
-            self._interruptions -= 1
-            return
-        if cancel and self._sequencer.cancel():
-            await self.send(ResponseCancel(self._sequencer.active))
-        for item in heard:
-            await self.send(ItemTruncate(item.item_id, item.content_index, item.heard_ms))
-        self._emit(Interrupted(heard))
-
-    def _silence_response(self, *, is_cancelled: bool) -> bool:
-        """Lets nothing more of the response under way reach the line. False when there is none, or it is silent.
-
-        One that was asked for and has not begun is silenced only when it is cancelled: a model that hears the caller
-        before it begins will speak.
+        Who is cancelled while waiting for it has stopped the agent all the same.
         """
-        active = self._sequencer.active
-        if active is None:
-            was_silenced = self._silence_next
-            self._silence_next = was_silenced or (is_cancelled and self._sequencer.is_busy)
-            return self._silence_next and not was_silenced
-        if active in self._silenced:
-            return False
-        self._silenced.add(active)
-        return True
+        if stopping := self._start_task(self._stop, "interrupt"):
+            await asyncio.wait({stopping})
+
+    async def _stop(self) -> None:
+        if truncating := await self._speaking.stop(cancel=True):
+            await asyncio.wait({truncating})
 
     async def wait_played(self, timeout_s: float) -> bool:
         """Waits, at most so long, until the agent has no more to say and the caller heard it all.
 
         False when the caller interrupted meanwhile.
         """
-        before = self._interruptions
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._settled.wait()
-                if self._channel:
-                    await self._channel.wait_played(timeout_s)
-        return self._interruptions == before
+        return await self._speaking.wait_played(timeout_s)
 
     # ---- tools ----
 
     def _call_tool(self, call: ToolCall) -> None:
         if self._tool_calls.start(call, self._tasks):
-            self._sequencer.tool_called(call.call_id)
+            self._speaking.tool_called(call.call_id)
             self._emit(Tool(call.call_id, call.name, call.arguments))
 
     async def _answer(self, call: ToolCall, output: str) -> None:
@@ -389,18 +383,19 @@ class Conversation:
             return
         await self.send(ToolResult(call.call_id, output))
         self._emit(Tool(call.call_id, call.name, call.arguments, output))
-        self._sequencer.tool_answered(call.call_id)
-        await self.request()
+        self._watch.tool_answered()
+        await self._speaking.tool_answered(call.call_id, respond=True)
 
     async def _cancel_tool(self, call_id: str) -> None:
         if self._tool_calls.cancel(call_id):
-            self._sequencer.tool_answered(call_id)
-            await self._advance()
+            await self._speaking.tool_answered(call_id, respond=False)
 
     # ---- to the model ----
 
     async def send(self, event: ClientEvent) -> None:
         """Sends to the model. A model's side that fails ends the conversation instead of raising here."""
+        if isinstance(event, ResponseCreate):
+            self._watch.asked()
         try:
             await self._connection.send(event)
         except ProviderError as error:

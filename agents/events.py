@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    from agents.history import HistoryItem
     from agents.realtime import SessionConfig
 
 ResponseStatus = Literal["completed", "interrupted", "cancelled", "incomplete", "failed"]
 ConnectionStatus = Literal["connecting", "connected", "closed"]
-EndReason = Literal["caller", "agent", "provider", "line", "time-limit", "closed", "error"]
+EndReason = Literal["caller", "agent", "provider", "line", "time-limit", "idle", "closed", "error"]
 
 
 # ---- what a channel yields ----
@@ -55,13 +56,21 @@ class ChannelInterrupt:
 
 @dataclass(frozen=True, slots=True)
 class ChannelDigit:
-    """The caller pressed a key: one of `0-9 A-D * #`."""
+    """The caller pressed a key: one of `0-9 A-D * #`. It may be part of a secret: `repr` leaves it out."""
 
     kind: ClassVar[str] = "channel.digit"
-    digit: str
+    digit: str = field(repr=False)
 
 
-ChannelEvent = ChannelStarted | ChannelAudio | ChannelCommit | ChannelInterrupt | ChannelDigit
+@dataclass(frozen=True, slots=True)
+class ChannelHeard:
+    """The caller has heard an item to its end."""
+
+    kind: ClassVar[str] = "channel.heard"
+    heard: "Heard"
+
+
+ChannelEvent = ChannelStarted | ChannelAudio | ChannelCommit | ChannelInterrupt | ChannelDigit | ChannelHeard
 
 
 # ---- what a model accepts ----
@@ -502,10 +511,29 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The agent was stopped; `heard` has each item that the caller had not heard to its end, oldest first."""
+    """The agent was stopped; `heard` has each item that the caller had not heard to its end, oldest first.
+
+    `text` is what the caller heard of the item that was cut: whole words, empty when there are none or nobody knows.
+    """
 
     kind: ClassVar[str] = "interrupted"
     heard: tuple[Heard, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The agent was silenced by a sound that was no interruption, and goes on from where it was heard."""
+
+    kind: ClassVar[str] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """An item of the call's history is new or is not what it was: `item` is as it is now."""
+
+    kind: ClassVar[str] = "history"
+    item: "HistoryItem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,8 +576,23 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Dtmf:
+    """The caller pressed a key. `repr`, and with it every log line, leaves it out; `sensitive` keys are secrets."""
+
     kind: ClassVar[str] = "dtmf"
-    digit: str
+    digit: str = field(repr=False)
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsEntered:
+    """The caller's keys made a complete entry: `digits` without the terminator, empty when it came alone.
+
+    `repr`, and with it every log line, leaves them out; `sensitive` ones are secrets that no model is told.
+    """
+
+    kind: ClassVar[str] = "digits"
+    digits: str = field(repr=False)
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,11 +620,14 @@ SessionEvent = (
     | Error
     | Status
     | Interrupted
+    | Resumed
+    | History
     | Speech
     | Response
     | UsageReport
     | Tool
     | Dtmf
+    | DigitsEntered
     | Raw
     | Closed
 )

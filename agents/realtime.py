@@ -264,11 +264,12 @@ class RealtimeChannel(Protocol):
     async def end_audio(self, item: SpokenItem) -> None:
         """Says that no more of this item comes: what filters and frames still hold is flushed."""
 
-    async def interrupt(self) -> tuple[Heard, ...]:
-        """Silences the line at once and drops what is unplayed.
+    async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
+        """Silences the line at once and drops what is unplayed. None, and nothing is sent, when nothing was playing.
 
-        Returns each item not heard to its end, oldest first: the first at its position, later ones at 0. Empty, and
-        nothing is sent to the line, when nothing was playing.
+        What to await gives each item not heard to its end, oldest first: the first at its position, later ones at 0.
+        It takes as long as the line needs to tell, at most about a second, and nothing once the line is over: then
+        nothing is sent either. It may be empty: all was heard by the time the line fell silent.
         """
 
     @property

@@ -7,7 +7,15 @@ and a test keeps the three equal.
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from agents.templates import undeclared
 
@@ -24,6 +32,9 @@ SAMPLE_CALL: Final = {
 
 CALL_VARIABLES = frozenset(SAMPLE_CALL)
 """Variables that every call provides to templates, beside the YAML's own `variables`."""
+
+MAX_IDLE_STEPS: Final = 10
+"""Longer ladders are mistakes: nobody is asked ten times whether they are still there."""
 
 
 class Spec(BaseModel):
@@ -61,6 +72,60 @@ class TranscriptionSpec(Spec):
     model: str | None = Field(None, description="The provider's transcription model.")
     language: str | None = Field(None, description="Language code of the callers, such as en.")
     prompt: str | None = Field(None, description="Words and names to expect.")
+
+
+class InterruptionSpec(Spec):
+    """What stops the agent while it speaks."""
+
+    protect_greeting: bool = Field(False, description="The greeting is heard to its end, whatever the caller says.")
+    min_speech_ms: int = Field(
+        0, ge=0, le=5000, description="The caller must speak for so long to stop the agent, in milliseconds."
+    )
+    min_words: int = Field(
+        0, ge=0, le=20, description="Or until so many words are understood, whichever comes first; 0 asks for none."
+    )
+    on_key: bool = Field(False, description="Whether a key stops the agent as well.")
+    resume_after_ms: int | None = Field(
+        None,
+        ge=500,
+        le=10000,
+        description="When no word is understood for so long, in milliseconds, the agent goes on where it was cut off.",
+    )
+
+
+class DurationWarningSpec(Spec):
+    """What is said before the longest call is over."""
+
+    before_s: float = Field(gt=0, description="How long before the end, in seconds; less than max_duration_s.")
+    say: Sentence = Field(description="What to say, word for word. {{ variables }} are filled in.")
+
+
+class IdleStepSpec(Spec):
+    """One step of what happens when the caller is silent."""
+
+    after_s: float = Field(
+        gt=0, le=3600, description="Silence since the agent was heard, or since the step before, in seconds."
+    )
+    say: Sentence | None = Field(None, description="What to say, word for word. {{ variables }} are filled in.")
+    hang_up: bool = Field(False, description="Whether the call ends then, when the words have been heard.")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.say is None and not self.hang_up:
+            raise ValueError("a step must say something, hang up, or both: add say or hang_up: true")
+        return self
+
+
+class KeysSpec(Spec):
+    """How the keys that a caller presses are collected."""
+
+    to_model: bool = Field(False, description="Whether the model is told what the caller entered.")
+    terminator: Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#", "A", "B", "C", "D"] | None = Field(
+        "#", description="The key that completes an entry and is no part of it, in quotes; null for none."
+    )
+    max_digits: int = Field(20, ge=1, le=100, description="An entry of so many keys is complete.")
+    timeout_s: float = Field(3, gt=0, le=60, description="An entry is complete when no key follows for so long.")
+    sensitive: bool = Field(False, description="Entries are secrets: models, logs and transcripts learn their length.")
 
 
 class IntentSpec(Spec):
@@ -142,6 +207,7 @@ class AgentSpec(Spec):
         TranscriptionSpec(),
         description="How the caller's words are written down; null turns transcripts off.",
     )
+    interruption: InterruptionSpec = Field(InterruptionSpec(), description="What stops the agent while it speaks.")
     noise_reduction: Literal["near_field", "far_field"] | None = Field(
         None, description="The provider's noise reduction, for a handset or for a room."
     )
@@ -151,6 +217,13 @@ class AgentSpec(Spec):
     tool_timeout_s: float = Field(15, gt=0, le=300, description="Longest a tool may take, in seconds.")
     max_output_tokens: int | None = Field(None, ge=1, le=4096, description="Longest answer, in tokens.")
     max_duration_s: int = Field(3600, ge=1, le=14400, description="Longest call, in seconds.")
+    duration_warning: DurationWarningSpec | None = Field(
+        None, description="What to say before the longest call is over."
+    )
+    idle: tuple[IdleStepSpec, ...] = Field(
+        (), description="What happens when the caller is silent, step by step; only the last step may hang up."
+    )
+    keys: KeysSpec = Field(KeysSpec(), description="How the keys that a caller presses are collected.")
     base_url: str | None = Field(
         None, pattern=r"^(https?|wss?)://", description="Where the provider's API is, instead of its own address."
     )
@@ -179,6 +252,41 @@ class AgentSpec(Spec):
             raise ValueError(f"each tool may be named once; twice: {', '.join(twice)}")
         return tools
 
+    @field_validator("interruption")
+    @classmethod
+    def _the_voice_may_interrupt(cls, interruption: InterruptionSpec, info: ValidationInfo) -> InterruptionSpec:
+        """Refuses rules about the voice where no voice interrupts, and rules about words that nobody writes down."""
+        turns = info.data.get("turn_detection", TurnDetectionSpec())
+        if turns.interrupt_response is False:
+            _refuse(interruption, _OF_THE_VOICE, "turn_detection.interrupt_response: false lets no voice interrupt")
+        if turns.mode == "manual":
+            _refuse(interruption, _OF_THE_VOICE, "turn_detection.mode: manual lets no voice interrupt")
+        if info.data.get("transcription", TranscriptionSpec()) is None:
+            _refuse(interruption, _OF_WORDS, "transcription: null writes no words down")
+        return interruption
+
+    @field_validator("duration_warning")
+    @classmethod
+    def _the_warning_comes_within_the_call(
+        cls, warning: DurationWarningSpec | None, info: ValidationInfo
+    ) -> DurationWarningSpec | None:
+        longest_s = info.data.get("max_duration_s")
+        if warning and longest_s is not None and warning.before_s >= longest_s:
+            raise ValueError(
+                f"duration_warning.before_s ({warning.before_s:g}) must be less than max_duration_s ({longest_s})"
+            )
+        return warning
+
+    @field_validator("idle")
+    @classmethod
+    def _the_ladder_ends(cls, idle: tuple[IdleStepSpec, ...]) -> tuple[IdleStepSpec, ...]:
+        if len(idle) > MAX_IDLE_STEPS:
+            raise ValueError(f"at most {MAX_IDLE_STEPS} steps are allowed; these are {len(idle)}")
+        for number, step in enumerate(idle[:-1], 1):
+            if step.hang_up:
+                raise ValueError(f"only the last step may hang up; step {number} of {len(idle)} does")
+        return idle
+
     @property
     def provider(self) -> str:
         return self.model.partition("/")[0]
@@ -192,6 +300,9 @@ class AgentSpec(Spec):
         found: list[tuple[tuple[str | int, ...], str]] = [(("instructions",), self.instructions)]
         if self.greeting:
             found.append((("greeting",), self.greeting))
+        if self.duration_warning:
+            found.append((("duration_warning", "say"), self.duration_warning.say))
+        found += [(("idle", i, "say"), step.say) for i, step in enumerate(self.idle) if step.say]
         if self.script:
             for i, intent in enumerate(self.script.intents):
                 path: tuple[str | int, ...] = ("script", "intents", i, "answer")
@@ -206,3 +317,17 @@ class AgentSpec(Spec):
         """Each {{ name }} that neither this file nor a call provides, with the path to its field."""
         known = CALL_VARIABLES | self.variables.keys()
         return [(path, name) for path, text in self.templates() for name in sorted(undeclared(text) - known)]
+
+
+_OF_WORDS: Final = ("min_words", "resume_after_ms")
+"""Rules of interruption that need the caller's words."""
+
+_OF_THE_VOICE: Final = ("protect_greeting", "min_speech_ms", *_OF_WORDS)
+"""Rules of interruption that say something of the caller's voice."""
+
+
+def _refuse(interruption: InterruptionSpec, names: tuple[str, ...], reason: str) -> None:
+    """Raises ValueError when any of the named rules is set."""
+    set_names = [f"interruption.{name}" for name in names if getattr(interruption, name)]
+    if set_names:
+        raise ValueError(f"{' and '.join(set_names)} can have no effect, as {reason}; remove one or the other")

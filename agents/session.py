@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import fields, replace
 from typing import Any, Final, Self
@@ -11,8 +11,9 @@ from typing import Any, Final, Self
 from agents.agent import RealtimeAgent
 from agents.conversation import Conversation
 from agents.emitter import Emitter, Listener
-from agents.errors import ConfigError, NotSupportedError
-from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason, ItemCreate, SessionEvent, Status, Usage
+from agents.errors import ChannelError, ConfigError, NotSupportedError
+from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason, SessionEvent, Status, Usage
+from agents.history import HistoryItem
 from agents.realtime import (
     PCM,
     RealtimeChannel,
@@ -99,6 +100,16 @@ class RealtimeSession:
         """Tokens of all responses so far."""
         return self._conversation.usage if self._conversation else Usage()
 
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """What was said so far, in order, and what of the agent's words was heard."""
+        return self._conversation.history if self._conversation else ()
+
+    @property
+    def worst_silence_ms(self) -> int:
+        """The longest that the caller has waited in silence for an answer."""
+        return self._conversation.worst_silence_ms if self._conversation else 0
+
     # ---- its life ----
 
     async def connect(self) -> None:
@@ -173,12 +184,15 @@ class RealtimeSession:
     async def send_message(self, text: str, *, respond: bool = True) -> None:
         """Adds a message of the caller's, as text, and asks for a response unless told otherwise."""
         live = self._live()
-        await live.send(ItemCreate("user", text))
+        await live.add_message(text)
         if respond:
             await live.request()
 
     async def interrupt(self) -> None:
-        """Stops the agent: silences the line, then cancels and truncates. Does nothing when the agent is silent."""
+        """Stops the agent: silences the line, then cancels and truncates. Does nothing when the agent is silent.
+
+        Returns when the model knows what was heard, about a round trip to the telephone later.
+        """
         await self._live().interrupt()
 
     async def mute(self) -> None:
@@ -234,7 +248,8 @@ class RealtimeSession:
             listening = tasks.create_task(self._emitter.run_async_listeners(), name="listeners")
             try:
                 self._tell_status("connecting")
-                config = replace(await self._agent.session_config(self.context), **self._options.config)
+                agent = replace(self._agent, config=replace(self._agent.config, **self._options.config))
+                config = await agent.session_config(self.context)
                 await self._converse(await self._open(config), config, opened)
             except Exception as error:
                 if not opened.done():
@@ -265,7 +280,8 @@ class RealtimeSession:
                 try:
                     closed = await self._conversation.run()
                 finally:
-                    await self._close_channel()
+                    await self._close_channel(self._conversation.close_line)
+                    await self._close_channel(self._conversation.settle)
         except Exception as error:
             if self._conversation is None:
                 raise
@@ -277,8 +293,8 @@ class RealtimeSession:
 
     async def _finish(self, closed: Closed) -> None:
         """The end, for whoever watches; nothing follows."""
-        if self._conversation is None:
-            await self._close_channel()
+        if self._conversation is None and self.channel:
+            await self._close_channel(self.channel.close)
         self._tell_status("closed")
         self._emitter.emit(closed)
         self._emitter.end()
@@ -297,11 +313,10 @@ class RealtimeSession:
             return await self._model.connect(options)
         return await self._options.transport.connect(self._model, options)
 
-    async def _close_channel(self) -> None:
-        if self.channel:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self.channel.close()
+    async def _close_channel(self, close: Callable[[], Awaitable[None]]) -> None:
+        with contextlib.suppress(TimeoutError, ChannelError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await close()
 
     def _tell_status(self, status: ConnectionStatus) -> None:
         self._emitter.emit(Status(status))

@@ -249,6 +249,8 @@ class _Builder:
             if name in children:
                 right = f"{readable(name)} is already at line {children[name].line}; keep one of the two"
                 self._note(key, here, "the same name again", right)
+            if child.plain is None and not child.written and re.search(r":\s+#\s*$", self._line_at(child.line)):
+                self._note(key, here, "a comment", 'put the sign in quotes: "#"')
             children[name] = child
         return _Node(
             _line(start),
@@ -284,7 +286,7 @@ class _Builder:
             raise _Unreadable(Problem(self._file, line, "", "a character YAML forbids", "delete it")) from error
 
     def _syntax(self, line: int | None, problem: str) -> Problem:
-        written = self._text.split("\n")[line - 1] if line else ""
+        written = self._line_at(line) if line else ""
         if re.search(r"(^|[:-] +)\{\{", written):
             cure = "put a text that begins with {{ in quotes"
         elif "mapping values are not allowed" in problem:
@@ -296,6 +298,9 @@ class _Builder:
         else:
             cure = "check quotes, brackets, colons and indentation from here upwards"
         return Problem(self._file, line, "", f"broken YAML ({readable(problem.removeprefix('found '))})", cure)
+
+    def _line_at(self, number: int) -> str:
+        return self._text.split("\n")[number - 1]
 
     def _note(self, event: Event, path: FieldPath, found: str, right: str) -> None:
         self.problems.append(Problem(self._file, _line(event), dotted(path), found, right))

@@ -1,12 +1,14 @@
 """A line without a telephone: for tests, and for agents that run without the gateway."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Self
 
 from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import ChannelError
-from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelStarted, Heard
+from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
 from agents.realtime import SpokenItem
+from channels.line_clock import Span
 from channels.playback import Playback
 
 
@@ -48,8 +50,8 @@ class MemoryChannel:
         """Lets the caller hear `ms` more of what was sent."""
         self._ear_ms = min(self._ear_ms + ms, self._sent_ms)
         while self._ends and self._ends[0][0] <= self._ear_ms:
-            self._playback.echoed(self._ends.pop(0)[1], self._ear_ms / 1000)
-        self._changed.set()
+            self._playback.echoed(self._ends.pop(0)[1], Span(self._ear_ms / 1000, self._ear_ms / 1000))
+        self._tell_finished()
 
     def play_all(self) -> None:
         self.play(self._sent_ms - self._ear_ms)
@@ -73,21 +75,27 @@ class MemoryChannel:
         self._playback.received(item, ms)
         self._playback.sent(item, ms, self._ear_ms / 1000)
         self._sent_ms += ms
-        self._ends.append((self._sent_ms, self._playback.mark()))
+        self._ends.append((self._sent_ms, self._playback.mark(self._ear_ms / 1000)))
 
     async def end_audio(self, item: SpokenItem) -> None:
         self._playback.ended(item)
-        self._changed.set()
+        self._tell_finished()
 
-    async def interrupt(self) -> tuple[Heard, ...]:
+    async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
         if self._playback.is_silent:
-            return ()
-        self.interruptions += 1
+            return None
+        self.interruptions += not self.is_closed
         self._ends.clear()
-        heard = self._playback.clear(self._ear_ms / 1000)
+        heard: asyncio.Future[tuple[Heard, ...]] = asyncio.get_running_loop().create_future()
+        heard.set_result(self._playback.clear(self._ear_ms / 1000).heard)
         self._sent_ms = self._ear_ms
         self._changed.set()
         return heard
+
+    def _tell_finished(self) -> None:
+        while self._playback.finished:
+            self._events.put_nowait(ChannelHeard(self._playback.finished.popleft()))
+        self._changed.set()
 
     @property
     def is_playing(self) -> bool:

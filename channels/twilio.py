@@ -4,18 +4,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from typing import Final, Self
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Final, Self
 
 from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import ChannelError
-from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelStarted, Heard
+from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
 from agents.realtime import SpokenItem
 from channels.inbound import InboundAudio
+from channels.line_clock import LineClock
 from channels.media_socket import LineSilent, MediaSocket
 from channels.media_streams import Dtmf, FromTwilio, Mark, Media, Stop, write_clear, write_mark, write_media
 from channels.mulaw import FRAME_BYTES, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
-from channels.playback import MARK_EVERY_MS, Playback
+from channels.playback import MARK_EVERY_MS, MAX_CUTS, Cut, Playback
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,11 @@ MEDIA_TIMEOUT_S: Final = 10.0
 MARK_GRACE_S: Final = 3.0
 """How much later than the clock says the last mark may come back; then it is not coming."""
 
+FENCE_TIMEOUT_S: Final = 1.0
+"""Longest that a cut waits for its fence: more than twice the round trip of the longest telephone line. Callers speak
+for longer before an answer is due.
+"""
+
 MAX_REPORTS: Final = 10
 """Log lines about messages that are sound but have no meaning here; a line that sends them may send many."""
 
@@ -35,11 +42,31 @@ _BYTES_PER_MS: Final = RATE_HZ // 1000
 _MESSAGE_BYTES: Final = MARK_EVERY_MS * _BYTES_PER_MS
 
 
+class _Wait:
+    """What a cut will turn out to have been, after at most so long. Any number may wait, each may be cancelled."""
+
+    def __init__(self, cut: Cut, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.cut = cut
+        self._heard: asyncio.Future[tuple[Heard, ...]] = loop.create_future()
+        self._patience = loop.call_later(timeout_s, self.end)
+
+    def __await__(self) -> Generator[Any, None, tuple[Heard, ...]]:
+        return asyncio.shield(self._heard).__await__()
+
+    def end(self) -> None:
+        """Lets all know that wait, unless they do."""
+        self._patience.cancel()
+        if not self._heard.done():
+            self._heard.set_result(self.cut.heard)
+
+
 class TwilioChannel:
     """The line to one caller. It is made before the caller's media stream exists; `attach` brings the stream.
 
-    Audio goes out at once, in messages of whole 20 ms frames with a mark after each 200 ms; Twilio plays it in real
-    time. Frames that are missing from the caller's audio are replaced by silence.
+    Audio goes out at once, in messages of whole 20 ms frames with a mark behind each; Twilio plays it in real time. The
+    messages grow from one frame, where the line may have run dry, to 200 ms. Frames that are missing from the caller's
+    audio are replaced by silence.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,15 +74,21 @@ class TwilioChannel:
         self._clock = clock
         self._arrival: asyncio.Future[tuple[MediaSocket, str] | None] = asyncio.get_running_loop().create_future()
         self._over = False
+        self._is_open = False
         self._has_started = False
         self._media_by = 0.0
+        self._over_at = 0.0
         self._unexpected = 0
         self._inbound = InboundAudio()
         self._to_pcm = UlawToPcm()
         self._to_ulaw = PcmToUlaw()
         self._held = b""
         self._item: SpokenItem | None = None
+        self._message_bytes = FRAME_BYTES
+        self._line_clock = LineClock()
         self._playback = Playback()
+        self._waits: deque[_Wait] = deque()
+        self._sending = asyncio.Lock()
         self._changed = asyncio.Event()
         self._generation = 0
 
@@ -71,20 +104,24 @@ class TwilioChannel:
         return self
 
     async def __anext__(self) -> ChannelEvent:
-        if self._over:
-            raise StopAsyncIteration
-        stream = await self._arrived()
-        if stream is None:
-            raise StopAsyncIteration
-        if not self._has_started:
+        stream = None if self._over else await self._opened()
+        if stream and not self._has_started:
             self._has_started = True
             self._media_by = self._clock() + MEDIA_TIMEOUT_S
             return ChannelStarted()
         while True:
-            match await self._receive(stream[0]):
+            if self._playback.finished:
+                return ChannelHeard(self._playback.finished.popleft())
+            if stream is None or self._over:
+                raise StopAsyncIteration
+            message = await self._receive(stream[0])
+            if self._over:
+                continue
+            match message:
                 case Media(ulaw, timestamp_ms, "inbound"):
                     now = self._clock()
                     self._media_by = now + MEDIA_TIMEOUT_S
+                    self._line_clock.frame(timestamp_ms, len(ulaw) / _BYTES_PER_MS, now)
                     pcm = self._to_pcm.feed(self._inbound.take(ulaw, timestamp_ms, now))
                     if pcm:
                         return ChannelAudio(pcm)
@@ -93,10 +130,10 @@ class TwilioChannel:
                 case Dtmf(digit):
                     return ChannelDigit(digit)
                 case Stop():
-                    self._end()
-                    raise StopAsyncIteration
+                    self.end()
                 case None:
-                    raise self._broken_off()
+                    self.end()
+                    raise ChannelError("the media stream broke off")
                 case other:
                     self._report(other)
 
@@ -114,12 +151,14 @@ class TwilioChannel:
             pass
         raise ChannelError(f"no media came for {MEDIA_TIMEOUT_S:g} s")
 
-    def _broken_off(self) -> Exception:
-        """What a socket means that closed without `stop`: nothing when we closed it, else a line that was lost."""
-        if self._over:
-            return StopAsyncIteration()
-        self._end()
-        return ChannelError("the media stream broke off")
+    async def _opened(self) -> tuple[MediaSocket, str] | None:
+        """The stream, ready for audio: first of all a mark on the silent line tells how long it takes to come back."""
+        stream = await self._arrived()
+        if stream and not (self._is_open or self._over):
+            self._is_open = True
+            async with self._sending:
+                await stream[0].send(write_mark(stream[1], self._playback.mark(self._clock())))
+        return stream
 
     async def _arrived(self) -> tuple[MediaSocket, str] | None:
         """The stream, as soon as it is there; None when the line was closed before."""
@@ -132,42 +171,63 @@ class TwilioChannel:
             raise ChannelError(f"no media stream came within {ARRIVAL_TIMEOUT_S:g} s") from None
 
     def _echoed(self, name: str) -> None:
-        if not self._playback.echoed(name, self._clock()):
-            log.debug("a mark that was not outstanding came back")
+        settled = self._playback.echoed(name, self._line_clock.span(self._clock()))
+        if settled in [wait.cut for wait in self._waits]:
+            while self._waits[0].cut is not settled:
+                self._waits.popleft().end()
+            self._waits.popleft().end()
         self._changed.set()
 
     # ---- to the caller ----
 
     async def send_audio(self, pcm: bytes, item: SpokenItem) -> None:
         generation = self._generation
-        await self._begin(item)
+        if self._item and self._item != item:
+            await self.end_audio(self._item)  # its model did not say that it was done
         if generation != self._generation:
             return
+        self._item = item
         self._playback.received(item, len(pcm) / PCM_BYTES_PER_MS)
         await self._send_frames(self._held + self._to_ulaw.feed(pcm), item)
 
     async def end_audio(self, item: SpokenItem) -> None:
         if item == self._item:
-            self._item = None
+            generation, self._item = self._generation, None
             tail = self._held + self._to_ulaw.flush()
             padding = bytes([SILENCE]) * (-len(tail) % FRAME_BYTES)
             await self._send_frames(tail + padding, item)
-            self._playback.ended(item)
-            self._changed.set()
+            if generation == self._generation:
+                self._playback.ended(item)
+                self._changed.set()
 
-    async def interrupt(self) -> tuple[Heard, ...]:
-        if not self.is_playing:
-            return ()
+    async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
+        if not self._is_audible():
+            return None
         self._generation += 1
-        heard = self._playback.clear(self._clock())
         self._to_ulaw.reset()
         self._held = b""
         self._item = None
         self._changed.set()
-        stream = self._arrival.result() if self._arrival.done() else None
-        if stream:
+        stream = self._arrival.result() if self._arrival.done() and not self._over else None
+        # What a line that is over has played is what it had played then, without the way of a clear to it.
+        now = self._over_at - self._playback.round_trip_s if self._over else self._clock()
+        wait = _Wait(self._playback.clear(now), FENCE_TIMEOUT_S)
+        if stream is None:
+            wait.end()
+            return wait
+        if len(self._waits) == MAX_CUTS:
+            self._waits.popleft().end()
+        self._waits.append(wait)
+        async with self._sending:
             await stream[0].send(write_clear(stream[1]))
-        return heard
+            await stream[0].send(write_mark(stream[1], wait.cut.fence))
+        return wait
+
+    def _is_audible(self) -> bool:
+        """Whether there is anything for a clear to silence by the time that it gets there."""
+        playback = self._playback
+        is_over = not self._over and playback.is_over_by(self._clock() + playback.round_trip_s)
+        return not (playback.is_silent or is_over)
 
     @property
     def is_playing(self) -> bool:
@@ -190,42 +250,50 @@ class TwilioChannel:
                 return await self._changed.wait()
         return False
 
-    async def close(self) -> None:
-        self._end()
+    def end(self) -> None:
+        """Ends the line and leaves its stream open, if there is one.
+
+        Every wait ends at once, iteration with the next message. No more audio is sent, none that comes is passed on.
+        """
+        if self._over:
+            return
+        self._over, self._over_at = True, self._clock()
+        lost_ms, refused_ms = self._inbound.missing_ms, self._inbound.refused_ms
+        if lost_ms or refused_ms:
+            log.warning("of the caller's audio %d ms were lost and %d ms came too fast", lost_ms, refused_ms)
+        while self._waits:
+            self._waits.popleft().end()
         if not self._arrival.done():
             self._arrival.set_result(None)
-        elif stream := self._arrival.result():
-            await stream[0].close()
+        self._changed.set()
 
-    async def _begin(self, item: SpokenItem) -> None:
-        """Ends the item before, when its model did not say that it was done."""
-        if self._item and self._item != item:
-            await self.end_audio(self._item)
-        self._item = item
+    async def close(self) -> None:
+        self.end()
+        if stream := self._arrival.result():
+            await stream[0].close()
 
     async def _send_frames(self, ulaw: bytes, item: SpokenItem) -> None:
         """Sends the whole frames, a mark behind each message, and holds the rest. Stops when the line is cleared."""
         generation = self._generation
-        stream = await self._arrived()
-        if stream is None or generation != self._generation:
+        stream = await self._opened()
+        if stream is None or self._over or generation != self._generation:
             return
         socket, stream_sid = stream
-        whole = len(ulaw) - len(ulaw) % FRAME_BYTES
+        sent, whole = 0, len(ulaw) - len(ulaw) % FRAME_BYTES
         self._held = ulaw[whole:]
-        for start in range(0, whole, _MESSAGE_BYTES):
-            piece = ulaw[start : min(start + _MESSAGE_BYTES, whole)]
-            self._playback.sent(item, len(piece) / _BYTES_PER_MS, self._clock())
-            mark = self._playback.mark()
-            await socket.send(write_media(stream_sid, piece))
-            if generation != self._generation:
-                return
-            await socket.send(write_mark(stream_sid, mark))
-            if generation != self._generation:
-                return
-
-    def _end(self) -> None:
-        lost_ms, refused_ms = self._inbound.missing_ms, self._inbound.refused_ms
-        if (lost_ms or refused_ms) and not self._over:
-            log.warning("of the caller's audio %d ms were lost and %d ms came too fast", lost_ms, refused_ms)
-        self._over = True
-        self._changed.set()
+        if self._playback.may_run_dry(self._clock()):
+            self._message_bytes = FRAME_BYTES
+        while sent < whole:
+            piece = ulaw[sent : min(sent + self._message_bytes, whole)]
+            sent += len(piece)
+            self._message_bytes = min(2 * self._message_bytes, _MESSAGE_BYTES)
+            async with self._sending:
+                if self._over or generation != self._generation:
+                    return
+                now = self._clock()
+                self._playback.sent(item, len(piece) / _BYTES_PER_MS, now)
+                mark = self._playback.mark(now)
+                await socket.send(write_media(stream_sid, piece))
+                if generation != self._generation:
+                    return
+                await socket.send(write_mark(stream_sid, mark))

@@ -19,6 +19,9 @@ class Settings(BaseModel):
 
     auth_tokens: tuple[str, ...] = Field((), alias="TWILIO_AUTH_TOKEN", repr=False)
     account_sid: str | None = Field(None, alias="TWILIO_ACCOUNT_SID", pattern=r"^AC[0-9a-f]{32}$")
+    api_key: str | None = Field(None, alias="TWILIO_API_KEY", pattern=r"^SK[0-9a-f]{32}$")
+    api_secret: str | None = Field(None, alias="TWILIO_API_SECRET", repr=False)
+    api_url: str = Field("https://api.twilio.com", alias="TWILIO_API_URL")
     public_url: str = Field("", alias="PUBLIC_URL")
     host: str = Field("127.0.0.1", alias="HOST", min_length=1)
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
@@ -60,6 +63,23 @@ class Settings(BaseModel):
             raise ValueError("must begin with https://: Twilio opens no media stream to ws://")
         return parts.geturl().rstrip("/")
 
+    @field_validator("api_url")
+    @classmethod
+    def _keeps_secrets(cls, url: str) -> str:
+        parts = urlsplit(url)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+        if not is_safe or not parts.hostname or parts.port == 0 or parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("must be like https://api.twilio.com; http:// only on this machine")
+        return parts.geturl().rstrip("/")
+
+    @model_validator(mode="after")
+    def _has_whole_credentials(self) -> Self:
+        if (self.api_key is None) != (self.api_secret is None):
+            raise ValueError("TWILIO_API_KEY and TWILIO_API_SECRET must be set together")
+        if self.api_key and not self.account_sid:
+            raise ValueError("TWILIO_ACCOUNT_SID must be set: TWILIO_API_KEY does not say which account it is of")
+        return self
+
     @model_validator(mode="after")
     def _verifies_what_it_can(self) -> Self:
         if not self.auth_tokens and (self.public_url or not _is_loopback(self.host)):
@@ -67,6 +87,15 @@ class Settings(BaseModel):
         if not self.public_url and not _is_loopback(self.host):
             raise ValueError("PUBLIC_URL must be set: Twilio signs its requests for that address")
         return self
+
+    @property
+    def rest_credentials(self) -> tuple[str, str] | None:
+        """User and password for Twilio's REST API: the API key, else the account with its first token."""
+        if self.api_key and self.api_secret:
+            return self.api_key, self.api_secret
+        if self.account_sid and self.auth_tokens and not self.has_invented_token:
+            return self.account_sid, self.auth_tokens[0]
+        return None
 
     @property
     def base_url(self) -> str:

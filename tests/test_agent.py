@@ -9,8 +9,10 @@ import pytest
 
 from agents.agent import CallContext, Instructions, RealtimeAgent
 from agents.errors import ConfigError
+from agents.idle import IdleStep
 from agents.providers.scripted import ScriptedModel
 from agents.realtime import SessionConfig, Voice
+from agents.time_limit import DurationWarning
 from agents.tools import tool
 
 MODEL = ScriptedModel([])
@@ -106,6 +108,36 @@ def test_the_greeting_is_filled_in() -> None:
 
 def test_an_agent_without_greeting_waits_for_the_caller() -> None:
     assert RealtimeAgent(name="host", model=MODEL).greeting_for(CALL) is None
+
+
+# ---- silence and time ----
+
+
+def test_what_is_said_into_silence_is_filled_in() -> None:
+    last = IdleStep(after_s=5, hang_up=True)
+    agent = RealtimeAgent(name="host", model=MODEL, idle=(IdleStep(after_s=9, say="{{ caller }}?"), last))
+
+    assert agent.idle_for(CALL) == (IdleStep(after_s=9, say="+15550100100?"), last)
+
+
+def test_the_warning_before_the_end_is_filled_in() -> None:
+    warning = DurationWarning(before_s=60, say="{{ agent }} has one minute left.")
+    agent = RealtimeAgent(name="host", model=MODEL, duration_warning=warning)
+
+    assert agent.duration_warning_for(CALL) == DurationWarning(before_s=60, say="front-desk has one minute left.")
+
+
+def test_an_agent_neither_minds_silence_nor_warns_unless_it_is_told_to() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL)
+
+    assert (agent.idle_for(CALL), agent.duration_warning_for(CALL)) == ((), None)
+
+
+def test_a_missing_variable_in_what_is_said_into_silence_is_an_error() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL, idle=(IdleStep(after_s=9, say="Hello, {{ nobody }}?"),))
+
+    with pytest.raises(ConfigError, match="nobody"):
+        agent.idle_for(CALL)
 
 
 # ---- tools and configuration ----

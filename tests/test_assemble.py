@@ -1,10 +1,22 @@
 from pathlib import Path
 
-from agents import TurnDetection, hang_up
+from agents import RealtimeAgent, TurnDetection, hang_up
 from agents.assemble import make_agent
+from agents.barge_in import BargeInRules
+from agents.digits import DigitRules
+from agents.idle import IdleStep
 from agents.providers.openai import OpenAIModel
 from agents.realtime import Transcription, Voice
-from agents.schema import AgentSpec, TranscriptionSpec, TurnDetectionSpec
+from agents.schema import (
+    AgentSpec,
+    DurationWarningSpec,
+    IdleStepSpec,
+    InterruptionSpec,
+    KeysSpec,
+    TranscriptionSpec,
+    TurnDetectionSpec,
+)
+from agents.time_limit import DurationWarning
 
 SPEC = AgentSpec(
     model="openai/gpt-realtime-2.1",
@@ -40,6 +52,38 @@ def test_every_field_of_the_file_reaches_the_agent() -> None:
     assert agent.config.transcription == Transcription(language="en")
     assert (agent.config.noise_reduction, agent.config.max_output_tokens) == ("near_field", 100)
     assert agent.config.provider_options == {"reasoning": {"effort": "low"}}
+
+
+def test_the_rules_of_interruption_silence_time_and_keys_reach_the_agent() -> None:
+    rules = {
+        "turn_detection": TurnDetectionSpec(),
+        "interruption": InterruptionSpec(
+            protect_greeting=True, min_speech_ms=300, min_words=2, on_key=True, resume_after_ms=1500
+        ),
+        "idle": (IdleStepSpec(after_s=20, say="Hello?"), IdleStepSpec(after_s=15, say="Goodbye.", hang_up=True)),
+        "duration_warning": DurationWarningSpec(before_s=30, say="Soon over."),
+        "keys": KeysSpec(to_model=True, terminator="*", max_digits=4, timeout_s=5, sensitive=True),
+    }
+
+    agent = make_agent("desk", SPEC.model_copy(update=rules), Path(), {"OPENAI_API_KEY": "test-key"})
+
+    assert agent.barge_in == BargeInRules(
+        protect_greeting=True, min_speech_ms=300, min_words=2, on_key=True, resume_after_ms=1500
+    )
+    assert agent.idle == (
+        IdleStep(after_s=20, say="Hello?"),
+        IdleStep(after_s=15, say="Goodbye.", hang_up=True),
+    )
+    assert agent.duration_warning == DurationWarning(before_s=30, say="Soon over.")
+    assert agent.keys == DigitRules(to_model=True, terminator="*", max_digits=4, timeout_s=5, sensitive=True)
+
+
+def test_what_the_file_leaves_out_is_as_in_python() -> None:
+    agent = make_agent("desk", AgentSpec(model="openai/gpt-realtime-2.1"), Path(), {"OPENAI_API_KEY": "test-key"})
+    bare = RealtimeAgent(name="desk", model=agent.model)
+
+    assert (agent.barge_in, agent.keys) == (bare.barge_in, bare.keys)
+    assert (agent.idle, agent.duration_warning, agent.max_duration_s) == ((), None, bare.max_duration_s)
 
 
 def test_tools_are_the_built_in_ones_and_imported_functions_with_the_files_time_out() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.errors import ChannelError
-from agents.events import ChannelAudio, ChannelDigit, ChannelStarted, Heard
+from agents.events import ChannelAudio, ChannelDigit, ChannelHeard, ChannelStarted, Heard
 from agents.realtime import RealtimeChannel, SpokenItem
 from channels.memory import MemoryChannel
 
@@ -28,6 +28,13 @@ async def speak(channel: MemoryChannel, item: SpokenItem) -> None:
     """Half a second of an item, from its first word to its last."""
     await channel.send_audio(PCM_500_MS, item)
     await channel.end_audio(item)
+
+
+async def unheard(channel: MemoryChannel) -> tuple[Heard, ...]:
+    """Interrupts the line, and gives what was cut off."""
+    told = await channel.interrupt()
+    assert told is not None
+    return await told
 
 
 def test_it_is_a_channel() -> None:
@@ -88,14 +95,50 @@ def test_all_audio_that_was_sent_can_be_looked_at_in_order() -> None:
     run(test)
 
 
-@pytest.mark.parametrize(("ms", "heard_ms"), [(0, 0), (125, 125), (250, 250), (499, 499)])
+@pytest.mark.parametrize(("ms", "heard_ms"), [(0, 0), (125, 125), (250, 250), (490, 490)])
 def test_an_interruption_tells_how_far_the_ear_had_come(ms: int, heard_ms: int) -> None:
     async def test(channel: MemoryChannel) -> None:
         await speak(channel, HELLO)
         channel.play(ms)
 
-        assert await channel.interrupt() == (Heard("hello", 0, heard_ms, 500),)
+        assert await unheard(channel) == (Heard("hello", 0, heard_ms, 500),)
         assert channel.interruptions == 1
+
+    run(test)
+
+
+def test_of_an_item_with_less_than_half_a_frame_left_nothing_counts_as_unheard() -> None:
+    async def test(channel: MemoryChannel) -> None:
+        await speak(channel, HELLO)
+        channel.play(491)
+
+        assert await unheard(channel) == ()
+        assert (channel.interruptions, channel.is_playing) == (1, False)
+
+    run(test)
+
+
+def test_an_item_heard_to_its_end_is_told_once() -> None:
+    async def test(channel: MemoryChannel) -> None:
+        await speak(channel, HELLO)
+        channel.play_all()
+        await channel.interrupt()
+        channel.hang_up()
+
+        assert [event async for event in channel] == [ChannelHeard(Heard("hello", 0, 500, 500))]
+
+    run(test)
+
+
+def test_an_item_that_was_cut_is_never_told_as_heard() -> None:
+    async def test(channel: MemoryChannel) -> None:
+        await speak(channel, HELLO)
+        channel.play(250)
+        await channel.interrupt()
+        channel.play_all()
+        channel.hang_up()
+
+        assert [event async for event in channel] == []
 
     run(test)
 
@@ -106,7 +149,7 @@ def test_of_two_queued_items_the_first_is_at_its_position_and_the_second_at_0() 
         await speak(channel, GOODBYE)
         channel.play(250)
 
-        assert await channel.interrupt() == (Heard("hello", 0, 250, 500), Heard("goodbye", 0, 0, 500))
+        assert await unheard(channel) == (Heard("hello", 0, 250, 500), Heard("goodbye", 0, 0, 500))
 
     run(test)
 
@@ -118,7 +161,7 @@ def test_an_interruption_of_a_silent_line_counts_for_nothing() -> None:
         channel.play_all()
         heard_out = await channel.interrupt()
 
-        assert (never_spoke, heard_out, channel.interruptions) == ((), (), 0)
+        assert (never_spoke, heard_out, channel.interruptions) == (None, None, 0)
 
     run(test)
 
@@ -128,7 +171,7 @@ def test_of_two_interruptions_the_second_counts_for_nothing() -> None:
         await speak(channel, HELLO)
         await channel.interrupt()
 
-        assert await channel.interrupt() == ()
+        assert await channel.interrupt() is None
         assert channel.interruptions == 1
 
     run(test)
@@ -142,7 +185,7 @@ def test_after_an_interruption_the_next_reply_starts_at_0() -> None:
         await speak(channel, GOODBYE)
         channel.play(125)
 
-        assert await channel.interrupt() == (Heard("goodbye", 0, 125, 500),)
+        assert await unheard(channel) == (Heard("goodbye", 0, 125, 500),)
 
     run(test)
 
@@ -153,7 +196,7 @@ def test_the_ear_cannot_hear_more_than_was_sent() -> None:
         await speak(channel, HELLO)
 
         assert channel.is_playing
-        assert await channel.interrupt() == (Heard("hello", 0, 0, 500),)
+        assert await unheard(channel) == (Heard("hello", 0, 0, 500),)
 
     run(test)
 

@@ -16,9 +16,9 @@ from agents import (
     TokenCredential,
     ToolContext,
     TurnDetection,
-    conversation,
     hang_up,
     tool,
+    watch,
 )
 from agents.events import (
     AudioInputAppend,
@@ -576,8 +576,8 @@ def test_a_server_error_does_not_end_the_session_and_a_benign_one_is_not_told() 
 def test_a_model_that_owes_an_answer_and_says_nothing_is_given_up(
     steps: tuple[Step, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "MODEL_SILENCE_S", 0.05)
-    monkeypatch.setattr(conversation, "CHECK_S", 0.01)
+    monkeypatch.setattr(watch, "MODEL_SILENCE_S", 0.05)
+    monkeypatch.setattr(watch, "CHECK_S", 0.01)
 
     async def test() -> None:
         async with RealtimeSession(agent(*steps, greeting="Hello."), channel=MemoryChannel()) as session:
@@ -587,8 +587,8 @@ def test_a_model_that_owes_an_answer_and_says_nothing_is_given_up(
 
 
 def test_a_model_that_owes_nothing_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "MODEL_SILENCE_S", 0.02)
-    monkeypatch.setattr(conversation, "CHECK_S", 0.01)
+    monkeypatch.setattr(watch, "MODEL_SILENCE_S", 0.02)
+    monkeypatch.setattr(watch, "CHECK_S", 0.01)
 
     async def test() -> None:
         async with RealtimeSession(agent(), channel=MemoryChannel()) as session:
@@ -730,7 +730,9 @@ def test_send_message_adds_a_user_item_and_requests_a_response_unless_told_not_t
         async with RealtimeSession(agent()) as session:
             await session.send_message("quiet", respond=False)
             await session.send_message("hello")
-            assert sent(session, ItemCreate) == [ItemCreate("user", "quiet"), ItemCreate("user", "hello")]
+            messages = [event for event in sent(session, ItemCreate) if isinstance(event, ItemCreate)]
+            assert [(event.role, event.text) for event in messages] == [("user", "quiet"), ("user", "hello")]
+            assert [item.item_id for item in session.history] == [event.item_id for event in messages]
             assert len(sent(session, ResponseCreate)) == 1
 
     run(test)
@@ -1011,7 +1013,7 @@ def test_a_response_asked_for_while_the_caller_speaks_is_heard() -> None:
 
 def test_audio_that_comes_while_the_line_is_being_silenced_is_dropped() -> None:
     class Slow(MemoryChannel):
-        async def interrupt(self) -> tuple[Heard, ...]:
+        async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
             heard = await super().interrupt()
             await until(lambda: len(told) == 2)
             return heard
@@ -1072,8 +1074,9 @@ def test_the_line_is_silenced_before_the_model_is_told() -> None:
         order: list[str] = []
 
         class Watched(MemoryChannel):
-            async def interrupt(self) -> tuple[Heard, ...]:
-                order.append("clear" if not sent(session, ItemTruncate, ResponseCancel) else "late clear")
+            async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
+                if not self.is_closed:
+                    order.append("late clear" if sent(session, ItemTruncate, ResponseCancel) else "clear")
                 return await super().interrupt()
 
         channel = Watched()
@@ -1247,7 +1250,7 @@ def test_a_caller_who_interrupts_the_goodbye_keeps_the_call() -> None:
 
 def test_an_interruption_counts_before_the_line_is_silent() -> None:
     class Slow(MemoryChannel):
-        async def interrupt(self) -> tuple[Heard, ...]:
+        async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
             heard = await super().interrupt()
             await asyncio.sleep(0.02)
             return heard

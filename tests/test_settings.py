@@ -11,6 +11,7 @@ from gateway.settings import Settings, read_settings, wrong_variables
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 ACCOUNT = "AC" + "0" * 32
+KEY = "SK" + "0" * 32
 PUBLIC = {"PUBLIC_URL": "https://voice.example.com", "TWILIO_AUTH_TOKEN": TOKEN}
 
 
@@ -54,6 +55,9 @@ def test_every_variable_is_read() -> None:
         {
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_API_KEY": KEY,
+            "TWILIO_API_SECRET": "secret",
+            "TWILIO_API_URL": "https://api.dublin.ie1.twilio.com/",
             "PUBLIC_URL": "https://voice.example.com",
             "HOST": "0.0.0.0",
             "PORT": "9000",
@@ -68,6 +72,8 @@ def test_every_variable_is_read() -> None:
 
     assert settings.auth_tokens == (TOKEN,)
     assert settings.account_sid == ACCOUNT
+    assert (settings.api_key, settings.api_secret) == (KEY, "secret")
+    assert settings.api_url == "https://api.dublin.ie1.twilio.com"
     assert settings.base_url == "https://voice.example.com"
     assert (settings.host, settings.port) == ("0.0.0.0", 9000)
     assert (settings.config_dir, settings.max_calls, settings.drain_s) == (Path("elsewhere"), 3, 1.5)
@@ -115,6 +121,35 @@ def test_an_ipv6_host_is_an_address_that_can_be_called() -> None:
     assert settings.media_url == "ws://[::1]:8080/twilio/media"
 
 
+@pytest.mark.parametrize(
+    ("environment", "credentials"),
+    [
+        ({}, None),
+        ({"TWILIO_AUTH_TOKEN": TOKEN}, None),
+        ({"TWILIO_ACCOUNT_SID": ACCOUNT}, None),
+        ({"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": f"{TOKEN},second"}, (ACCOUNT, TOKEN)),
+        ({"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_API_KEY": KEY, "TWILIO_API_SECRET": "secret"}, (KEY, "secret")),
+        (
+            {
+                "TWILIO_ACCOUNT_SID": ACCOUNT,
+                "TWILIO_AUTH_TOKEN": TOKEN,
+                "TWILIO_API_KEY": KEY,
+                "TWILIO_API_SECRET": "secret",
+            },
+            (KEY, "secret"),
+        ),
+    ],
+)
+def test_rest_is_asked_with_the_key_else_with_the_first_token_of_a_known_account(
+    environment: dict[str, str], credentials: tuple[str, str] | None
+) -> None:
+    assert read_settings(environment).rest_credentials == credentials
+
+
+def test_rest_may_be_simulated_on_this_machine() -> None:
+    assert read_settings({"TWILIO_API_URL": "http://127.0.0.1:9000"}).api_url == "http://127.0.0.1:9000"
+
+
 # ---- what is refused ----
 
 
@@ -130,6 +165,11 @@ def test_an_ipv6_host_is_an_address_that_can_be_called() -> None:
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),
         ("TWILIO_ACCOUNT_SID", "AC123"),
+        ("TWILIO_API_KEY", "AC" + "0" * 32),
+        ("TWILIO_API_URL", "http://api.twilio.com"),
+        ("TWILIO_API_URL", "api.twilio.com"),
+        ("TWILIO_API_URL", "https://user:pass@api.twilio.com"),
+        ("TWILIO_API_URL", "https://api.twilio.com?x=1"),
         ("PUBLIC_URL", "voice.example.com"),
         ("PUBLIC_URL", "wss://voice.example.com"),
         ("PUBLIC_URL", "https://"),
@@ -179,6 +219,19 @@ def test_the_most_speech_workers_are_as_many_as_the_embedded_agent_takes() -> No
 
 
 @pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_API_KEY": KEY}, "must be set together"),
+        ({"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_API_SECRET": "secret"}, "must be set together"),
+        ({"TWILIO_API_KEY": KEY, "TWILIO_API_SECRET": "secret"}, "TWILIO_ACCOUNT_SID must be set"),
+    ],
+)
+def test_half_of_an_api_key_is_refused(environment: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        read_settings(environment)
+
+
+@pytest.mark.parametrize(
     "environment",
     [
         {"PUBLIC_URL": "https://voice.example.com"},
@@ -203,7 +256,8 @@ def test_loopback_needs_no_token(host: str) -> None:
 
 
 def test_secrets_are_in_no_repr_and_in_no_error() -> None:
-    settings = read_settings(PUBLIC)
+    key = {"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_API_KEY": KEY, "TWILIO_API_SECRET": TOKEN}
+    settings = read_settings(PUBLIC | key)
     with pytest.raises(ConfigError) as caught:
         read_settings(PUBLIC | {"TWILIO_ACCOUNT_SID": TOKEN, "PORT": "x", "PUBLIC_URL": f"https://a:{TOKEN}@b.example"})
 

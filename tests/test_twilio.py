@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import channels.twilio as twilio_module
 from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
 from agents.errors import ChannelError
-from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelStarted, Heard
+from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
 from agents.realtime import RealtimeChannel, SpokenItem
 from channels.carrier.wire import Clear, MarkRequest, Play
 from channels.carrier.wire import decode as decode_as_twilio
@@ -26,6 +26,8 @@ from tests.phone_line import STREAM, PhoneLine
 HELLO, GOODBYE = SpokenItem("r1", "hello"), SpokenItem("r2", "goodbye")
 ULAW_BYTES_PER_MS = RATE_HZ // 1000
 STOP = '{"event":"stop"}'
+A_MOMENT_AGO = -1
+"""Milliseconds: what comes from a line that sends no frames is taken to have waited, half of the least that can be."""
 
 
 class Phone:
@@ -35,6 +37,8 @@ class Phone:
         self.now = 100.0
         self.channel = TwilioChannel(lambda: self.now)
         self.line = PhoneLine()
+        self.heard: list[Heard] = []
+        self._played_ms = 0.0
         self._timestamps = itertools.count(53, FRAME_MS)
 
     async def connect(self) -> None:
@@ -43,11 +47,51 @@ class Phone:
         self.channel.attach(self.line.socket, STREAM)
 
     async def echo(self, *names: str) -> None:
-        """Marks come back. The key behind them shows that the channel has seen them."""
+        """Marks come back. The key behind them shows that the channel has seen them; `heard` has what it tells."""
         for name in names:
             self.line.say(f'{{"event":"mark","streamSid":"{STREAM}","mark":{{"name":"{name}"}}}}')
         self.press("0")
-        assert await anext(self.channel) == ChannelDigit("0")
+        while isinstance(event := await anext(self.channel), ChannelHeard):
+            self.heard.append(event.heard)
+        assert event == ChannelDigit("0")
+
+    async def play(self, ms: float) -> None:
+        """Time goes on, and the marks that the phone reaches come back as it does."""
+        until_ms = self._played_ms + ms
+        for name, position_ms in self._ahead().items():
+            if self._played_ms < position_ms <= until_ms:
+                self.now += (position_ms - self._played_ms) / 1000
+                self._played_ms = position_ms
+                await self.echo(name)
+        self.now += (until_ms - self._played_ms) / 1000
+        self._played_ms = until_ms
+
+    async def cut(self) -> tuple[Heard, ...]:
+        """Interrupts, and returns the marks as Twilio does then, the one behind the clear as the last."""
+        ahead = [name for name, position_ms in self._ahead().items() if position_ms > self._played_ms]
+        told = await self.channel.interrupt()
+        assert told is not None
+        await self.echo(*ahead, self.line.marks[-1])
+        self._played_ms = 0
+        return await told
+
+    def _ahead(self) -> dict[str, float]:
+        """Where each mark is that was sent since the last clear."""
+        position_ms, marks = 0.0, dict[str, float]()
+        for message in self.line.messages:
+            match message:
+                case {"event": "media", "media": {"payload": payload}}:
+                    position_ms += len(b64decode(payload)) / ULAW_BYTES_PER_MS
+                case {"event": "mark", "mark": {"name": name}}:
+                    marks[name] = position_ms
+                case _:
+                    position_ms, marks = 0.0, {}
+        return marks
+
+    @property
+    def lengths_ms(self) -> list[int]:
+        """Of each message of audio that Twilio was sent."""
+        return [len(payload) // ULAW_BYTES_PER_MS for payload in self.line.payloads]
 
     def press(self, digit: str) -> None:
         self.line.say(f'{{"event":"dtmf","dtmf":{{"track":"inbound_track","digit":"{digit}"}}}}')
@@ -61,12 +105,14 @@ class Phone:
 
 
 def run(test: Callable[[Phone], Coroutine[Any, Any, None]]) -> None:
-    """Runs a test on a phone whose stream has begun."""
+    """Runs a test on a phone whose stream has begun, and whose opening mark took no time to come back."""
 
     async def main() -> None:
         phone = Phone()
         await phone.connect()
         assert await anext(phone.channel) == ChannelStarted()
+        await phone.echo(*phone.line.marks)
+        phone.line.sent.clear()
         await test(phone)
 
     asyncio.run(asyncio.wait_for(main(), 10))
@@ -138,19 +184,19 @@ def test_all_that_is_sent_is_what_twilio_documents() -> None:
         await phone.channel.interrupt()
 
         kinds = [type(decode_as_twilio(message["text"])) for message in phone.line.sent]
-        assert kinds == [Play, MarkRequest, Play, MarkRequest, Play, MarkRequest, Clear]
+        assert kinds == [Play, MarkRequest] * 5 + [Clear, MarkRequest]
         assert {message["streamSid"] for message in phone.line.messages} == {STREAM}
 
     run(test)
 
 
-def test_a_mark_follows_each_200_ms_of_audio_that_it_covers() -> None:
+def test_messages_grow_from_a_frame_to_200_ms_and_a_mark_follows_each() -> None:
     async def test(phone: Phone) -> None:
-        await phone.channel.send_audio(voice(500), HELLO)
+        await phone.channel.send_audio(voice(1_000), HELLO)
         await phone.channel.end_audio(HELLO)
 
-        assert phone.line.events == ["media", "mark"] * 4
-        assert [len(payload) // ULAW_BYTES_PER_MS for payload in phone.line.payloads] == [200, 200, 80, 20]
+        assert phone.line.events == ["media", "mark"] * 9
+        assert phone.lengths_ms == [20, 40, 80, 160, 200, 200, 200, 80, 20]
         assert MARK_EVERY_MS == 200
 
     run(test)
@@ -162,7 +208,7 @@ def test_marks_are_unique_per_stream() -> None:
             await phone.channel.send_audio(voice(1_000), item)
             await phone.channel.interrupt()
 
-        assert len(set(phone.line.marks)) == len(phone.line.marks) == 10
+        assert len(set(phone.line.marks)) == len(phone.line.marks) == 18
 
     run(test)
 
@@ -286,12 +332,14 @@ def test_an_interruption_before_the_stream_is_there_does_not_wait_for_it() -> No
         speaking = asyncio.ensure_future(phone.channel.send_audio(voice(100), HELLO))
         await turns_of_the_loop()
 
-        heard = await asyncio.wait_for(phone.channel.interrupt(), 1)
+        told = await phone.channel.interrupt()
+        assert told is not None
+        heard = await told
         await phone.connect()
         await speaking
 
         assert heard == (Heard("hello", 0, 0, 100),)
-        assert phone.line.sent == []
+        assert phone.line.payloads == []
         assert not phone.channel.is_playing
 
     run_before_arrival(test)
@@ -321,13 +369,13 @@ def test_the_tail_of_a_reply_interrupted_before_the_stream_came_is_not_in_the_ne
 def test_an_interruption_sends_one_clear_and_tells_what_was_heard() -> None:
     async def test(phone: Phone) -> None:
         await phone.channel.send_audio(voice(1_000), HELLO)
-        phone.now += 0.25
+        await phone.play(250)
 
-        heard = await phone.channel.interrupt()
+        heard = await phone.cut()
 
-        assert heard == (Heard("hello", 0, 250, 1_000),)
-        assert phone.line.messages[-1] == {"event": "clear", "streamSid": STREAM}
-        assert phone.line.events.count("clear") == 1
+        assert heard == (Heard("hello", 0, A_MOMENT_AGO + 250, 1_000),)
+        assert phone.line.messages[-2] == {"event": "clear", "streamSid": STREAM}
+        assert phone.line.events[-3:] == ["mark", "clear", "mark"]
 
     run(test)
 
@@ -338,7 +386,7 @@ def test_two_interruptions_in_a_row_cause_one_clear() -> None:
 
         first, second = await phone.channel.interrupt(), await phone.channel.interrupt()
 
-        assert (len(first), second) == (1, ())
+        assert (first is None, second) == (False, None)
         assert phone.line.events.count("clear") == 1
 
     run(test)
@@ -353,7 +401,7 @@ def test_an_interruption_of_a_silent_line_sends_nothing() -> None:
         phone.line.sent.clear()
         heard_out = await phone.channel.interrupt()
 
-        assert (never_spoke, heard_out) == ((), ())
+        assert (never_spoke, heard_out) == (None, None)
         assert phone.line.sent == []
 
     run(test)
@@ -363,10 +411,10 @@ def test_an_interruption_after_the_model_is_done_still_clears_what_the_phone_pla
     async def test(phone: Phone) -> None:
         await phone.channel.send_audio(voice(1_000), HELLO)
         await phone.channel.end_audio(HELLO)
-        phone.now += 0.5
+        await phone.play(510)
 
-        assert await phone.channel.interrupt() == (Heard("hello", 0, 500, 1_000),)
-        assert phone.line.events[-1] == "clear"
+        assert await phone.cut() == (Heard("hello", 0, A_MOMENT_AGO + 510, 1_000),)
+        assert phone.line.events[-2:] == ["clear", "mark"]
 
     run(test)
 
@@ -376,7 +424,7 @@ def test_audio_that_is_still_held_back_counts_as_not_heard() -> None:
         await phone.channel.send_audio(voice(10), HELLO)
 
         assert phone.channel.is_playing
-        assert await phone.channel.interrupt() == (Heard("hello", 0, 0, 10),)
+        assert await phone.cut() == (Heard("hello", 0, 0, 10),)
 
     run(test)
 
@@ -420,7 +468,7 @@ def test_nothing_follows_a_clear_that_overtakes_audio_on_a_full_socket() -> None
         phone.line.takes.set()
         await asyncio.gather(speaking, interrupting)
 
-        assert phone.line.events == ["media", "clear"]
+        assert phone.line.events == ["media", "clear", "mark"]
         assert not phone.channel.is_playing
 
     run(test)
@@ -452,13 +500,12 @@ def test_what_was_heard_follows_the_marks_that_come_back() -> None:
         await phone.channel.send_audio(voice(2_000), HELLO)
         await phone.channel.end_audio(HELLO)
         await phone.channel.send_audio(voice(500), GOODBYE)
-        phone.now += 0.7
-        await phone.echo(*phone.line.marks[:3])
-        phone.now += 0.0625
+        phone.now += 0.2  # all of it is late
+        await phone.play(563)
 
-        heard = await phone.channel.interrupt()
+        heard = await phone.cut()
 
-        assert heard == (Heard("hello", 0, 662, 2_000), Heard("goodbye", 0, 0, 500))
+        assert heard == (Heard("hello", 0, 563, 2_000), Heard("goodbye", 0, 0, 500))
 
     run(test)
 
@@ -471,9 +518,9 @@ def test_marks_returned_because_of_clear_do_not_affect_the_next_reply() -> None:
         await phone.channel.send_audio(voice(2_000), GOODBYE)
 
         await phone.echo(*cleared, "never ours")
-        phone.now += 0.5
+        await phone.play(510)
 
-        assert await phone.channel.interrupt() == (Heard("goodbye", 0, 500, 2_000),)
+        assert await phone.cut() == (Heard("goodbye", 0, A_MOMENT_AGO + 510, 2_000),)
 
     run(test)
 
@@ -775,9 +822,10 @@ def test_every_method_after_the_end_is_without_effect(
 
         await phone.channel.send_audio(voice(500), HELLO)
         await phone.channel.end_audio(HELLO)
-        heard = await phone.channel.interrupt()
+        told = await phone.channel.interrupt()
 
-        assert heard == ()
+        assert told is not None
+        assert await told == (Heard("hello", 0, 0, 500),)
         assert phone.line.sent == []
         assert await phone.channel.wait_played(0)
         assert [event async for event in phone.channel] == []

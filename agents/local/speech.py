@@ -134,7 +134,7 @@ class _Worker:
         pool = self.start()
         try:
             async with asyncio.timeout(JOB_TIMEOUT_S):
-                return await asyncio.wrap_future(pool.submit(job, *arguments))
+                return await asyncio.get_running_loop().run_in_executor(pool, job, *arguments)
         except BrokenExecutor as error:
             self._forget(pool)
             raise ProviderError("the speech engines' process died", code="speech", retryable=True) from error

@@ -1,0 +1,410 @@
+"""What the agent says on the line, from the request for it to the caller's ear, and the one way to stop it."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from agents.audio import PCM_BYTES_PER_MS
+from agents.cut import Cut
+from agents.emitter import Emitter
+from agents.events import (
+    Audio,
+    AudioOutputDelta,
+    ClientEvent,
+    Error,
+    Heard,
+    History,
+    Interrupted,
+    ItemTruncate,
+    Response,
+    ResponseDone,
+    Resumed,
+    SessionError,
+    Usage,
+    UsageReport,
+)
+from agents.history import CallHistory, HistoryItem
+from agents.kept_audio import KeptAudio
+from agents.realtime import RealtimeChannel, SpokenItem
+from agents.replies import Replies
+
+Send = Callable[[ClientEvent], Awaitable[None]]
+
+Spawn = Callable[[Callable[[], Awaitable[None]], str], asyncio.Task[None] | None]
+"""Runs a function beside the rest of the conversation, under a name. None once the conversation is ending."""
+
+
+def tell_changed(emitter: Emitter, items: tuple[HistoryItem, ...]) -> None:
+    """Tells observers what changed in the call's history."""
+    for item in items:
+        emitter.emit(History(item))
+
+
+class Speaking:
+    """The agent's side of one conversation: one response after the other, each played, and each stopped in one way.
+
+    To stop is: silence the line, then cancel the response if one is active, then, as soon as the line knows what was
+    heard of it, truncate each item there and tell observers. What still comes of that response goes nowhere. A response
+    that is asked for meanwhile waits, so that the model answers knowing what was heard.
+    """
+
+    def __init__(
+        self,
+        channel: RealtimeChannel | None,
+        send: Send,
+        emitter: Emitter,
+        history: CallHistory,
+        spawn: Spawn,
+        *,
+        keeps_audio: bool,
+    ) -> None:
+        self._channel = channel
+        self._send = send
+        self._emitter = emitter
+        self._tell = emitter.emit
+        self._history = history
+        self._spawn = spawn
+        self._kept = KeptAudio() if keeps_audio else None
+        self._replies = Replies()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._unsettlings = 0
+        self._item: SpokenItem | None = None
+        self._sounding: dict[SpokenItem, bool] = {}  # not known to be heard to their end; whether it has been sent
+        self._offsets_ms: dict[SpokenItem, int] = {}
+        self._cuts: list[Cut] = []
+        self._cuts_made = 0
+        self._interruptions = 0
+        self._pause: Cut | None = None
+        self._silencing = asyncio.Lock()
+        self._stops = 0
+        self._is_over = False
+        self.usage = Usage()
+
+    @property
+    def is_owed(self) -> bool:
+        """True while a response is asked for or under way."""
+        return self._replies.is_busy
+
+    @property
+    def is_at_work(self) -> bool:
+        """True while a tool runs."""
+        return self._replies.is_at_work
+
+    @property
+    def is_heard(self) -> bool:
+        """True while the caller has not heard all that was said, a pause in it included."""
+        return self._pause is not None or (self._channel is not None and self._channel.is_playing)
+
+    @property
+    def is_greeting(self) -> bool:
+        """True while the greeting is still to be heard."""
+        is_sounding = any(self._replies.is_greeting(item.response_id) for item in self._sounding)
+        return self._replies.is_greeting_to_come or (is_sounding and self.is_heard)
+
+    # ---- responses ----
+
+    async def greet(self, text: str) -> None:
+        """Asks for the greeting, which `is_greeting` follows until it was heard."""
+        self._replies.ask(say=text, is_greeting=True)
+        await self._advance()
+
+    async def request(self, *, say: str | None = None, instructions: str | None = None) -> None:
+        """Asks for a response as soon as none is under way."""
+        self._replies.ask(say=say, instructions=instructions)
+        await self._advance()
+
+    async def created(self, response_id: str) -> None:
+        cancel = self._replies.created(response_id)
+        self._note_whether_settled()
+        self._tell(Response(response_id))
+        if cancel:
+            await self._send(cancel)
+
+    async def done(self, done: ResponseDone) -> None:
+        if self._item and self._item.response_id == done.response_id:
+            await self.end_item(self._item)  # a model that did not say so itself
+        await self._truncate_dropped(done.response_id)
+        self._replies.done(done.response_id)
+        self.usage += done.usage
+        self._tell(UsageReport(done.usage, self.usage))
+        self._tell(Response(done.response_id, done.status, done.reason))
+        if done.status == "failed":
+            self._tell(Error("response_failed", done.reason or "the model could not answer", retryable=True))
+        await self._advance()
+
+    async def refused(self, error: SessionError) -> None:
+        """The model refuses what was asked for, if this error is about that."""
+        self._replies.refused(error)
+        await self._advance()
+
+    def tool_called(self, call_id: str) -> None:
+        self._replies.tool_called(call_id)
+
+    async def tool_answered(self, call_id: str, *, respond: bool) -> None:
+        self._replies.tool_answered(call_id)
+        if respond:
+            await self.request()
+        else:
+            await self._advance()
+
+    async def _advance(self) -> None:
+        create = None if self._cuts or self._pause else self._replies.next()
+        self._note_whether_settled()
+        if create:
+            await self._send(create)
+
+    def _note_whether_settled(self) -> None:
+        if self._is_over or (self._replies.is_quiet and not self._cuts and not self._pause):
+            self._settled.set()
+        elif self._settled.is_set():
+            self._settled.clear()
+            self._unsettlings += 1
+
+    # ---- audio ----
+
+    async def play(self, delta: AudioOutputDelta) -> bool:
+        """Lets the line have a piece of the agent's voice. False for one of a response that was stopped."""
+        item = SpokenItem(delta.response_id, delta.item_id, delta.content_index)
+        if self._item and item != self._item and not self._replies.is_silenced(delta.response_id):
+            await self.end_item(self._item)  # a model that did not say so itself
+        if self._replies.is_silenced(delta.response_id):
+            self._replies.drop(item)
+            return False
+        self._item = item
+        changed = self._history.take(delta)  # before the line has it: who silences the line asks how much there was
+        if self._channel:
+            self._sounding[item] = False
+        if self._kept:
+            self._kept.keep(item, delta.pcm)
+        if self._channel and not self._pause:
+            await self._channel.send_audio(delta.pcm, item)
+        if self._emitter.is_watched("audio"):
+            self._tell(Audio(delta.item_id, delta.pcm))
+        tell_changed(self._emitter, changed)
+        return True
+
+    async def end_item(self, item: SpokenItem) -> None:
+        if item == self._item:
+            self._item = None
+            if self._kept:
+                self._kept.end(item)
+            if self._channel and not self._pause:
+                await self._end_on_line(self._channel, item)
+            self._tell(Audio(item.item_id, b"", done=True))
+
+    async def _end_on_line(self, channel: RealtimeChannel, item: SpokenItem) -> None:
+        await channel.end_audio(item)
+        if item in self._sounding:
+            self._sounding[item] = True
+
+    def heard(self, heard: Heard) -> None:
+        """The caller has heard an item to its end."""
+        offset_ms = 0
+        for item in [item for item in self._sounding if _is_of(heard, item)]:
+            offset_ms = self._forget(item)
+        tell_changed(self._emitter, self._history.heard(heard.item_id, heard.heard_ms + offset_ms))
+
+    def _forget(self, item: SpokenItem) -> int:
+        """Nothing more of an item is to be heard. Gives where the line had begun to play it."""
+        self._sounding.pop(item, None)
+        if self._kept:
+            self._kept.forget(item)
+        return self._offsets_ms.pop(item, 0)
+
+    async def _truncate_dropped(self, response_id: str) -> None:
+        """Lets the model know of items that came after their response was stopped: nothing of them was heard."""
+        for item in self._replies.dropped(response_id):
+            known = self._history.item(item.item_id)
+            if self._channel and not (known and known.total_ms):
+                await self._send(ItemTruncate(item.item_id, item.content_index, 0))
+
+    async def wait_played(self, timeout_s: float) -> bool:
+        """Waits, at most so long, until the agent has no more to say and the caller heard it all, or the call is over.
+
+        False when the caller interrupted meanwhile.
+        """
+        before = self._interruptions
+        unsettlings = -1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while unsettlings != self._unsettlings:
+                    await self._settled.wait()
+                    unsettlings = self._unsettlings
+                    if self._channel:
+                        await self._channel.wait_played(timeout_s)
+        return self._interruptions == before
+
+    # ---- stopping: one path for every cause ----
+
+    async def stop(self, *, cancel: bool) -> asyncio.Task[None] | None:
+        """Silences the line, then tells the model. `cancel` is false where the model stops its response by itself.
+
+        Returns when the line is silent, with the task that then truncates what was not heard; None when the agent was
+        silent anyway, or others stop it already. Raises ChannelError when the line breaks.
+        """
+        is_responding = self._replies.silence(is_cancelled=cancel)
+        cuts_made = self._cuts_made
+        self._stops += 1
+        try:
+            async with self._silencing:
+                if self._is_over or (cuts_made != self._cuts_made and not is_responding):
+                    return None
+                is_responding |= self._replies.silence(is_cancelled=cancel)  # of what has begun meanwhile
+                if not (is_responding or self.is_heard):
+                    return None
+                return await self._stop(cancel=cancel, is_responding=is_responding)
+        finally:
+            self._stops -= 1
+
+    async def _stop(self, *, cancel: bool, is_responding: bool) -> asyncio.Task[None] | None:
+        self._replies.forget_waiting()
+        self._item = None
+        self._interruptions += 1  # before the wait below: who waits for the end of playback must know why it ended
+        cut = await self._cut()
+        if not (is_responding or cut.told):
+            self._interruptions -= 1
+            self._cuts.remove(cut)
+            self._offsets_ms = {**cut.offsets_ms, **self._offsets_ms}
+            self._sounding = {**cut.items, **self._sounding}
+            await self._advance()
+            return None
+        self._replies.greeting_stopped()
+        if cancel and (cancelling := self._replies.cancel()):
+            await self._send(cancelling)
+        return self._spawn(lambda: self._truncate(cut, is_responding), "truncate")
+
+    async def _cut(self) -> Cut:
+        """Silences the line, if a pause has not. From here on no response is asked for until the cut is settled."""
+        pause, self._pause = self._pause, None
+        cut = pause or Cut(self._sounding, self._offsets_ms)
+        self._cuts.append(cut)
+        self._cuts_made += 1
+        self._note_whether_settled()
+        if pause and self._kept:
+            pause.take_unsent(self._kept.received)
+        self._offsets_ms, self._sounding = {}, {}
+        if self._kept:
+            self._kept.clear()
+        if pause is None:
+            cut.ask(await self._channel.interrupt() if self._channel else None)
+        return cut
+
+    async def _truncate(self, cut: Cut, is_responding: bool) -> None:
+        heard = await cut.unheard()
+        for each in heard:
+            await self._send(ItemTruncate(each.item_id, each.content_index, each.heard_ms))
+        changed = self._settle(cut, heard)
+        if heard or is_responding:
+            first = self._history.item(heard[0].item_id) if heard else None
+            self._tell(Interrupted(heard, (first and first.heard_text) or ""))
+        else:
+            self._interruptions -= 1  # all was heard by the time the line fell silent
+        tell_changed(self._emitter, changed)
+        self._cuts.remove(cut)
+        await self._advance()
+
+    def _settle(self, cut: Cut, heard: tuple[Heard, ...]) -> tuple[HistoryItem, ...]:
+        """Lets the history know what the caller heard of what was cut, and of nothing that came after it."""
+        if self._channel is None:
+            return self._history.interrupted(heard)
+        changed = [item for each in heard for item in self._history.cut(each)]
+        unheard = {each.item_id for each in heard}
+        for item_id in dict.fromkeys(item.item_id for item in cut.items):
+            known = self._history.item(item_id)
+            if known and item_id not in unheard:  # all that came of it was heard
+                total_ms = known.total_ms or 0
+                changed += self._history.cut(Heard(item_id, 0, total_ms, total_ms))
+        return tuple(changed)
+
+    # ---- pausing, for a sound that may be no interruption ----
+
+    async def pause(self) -> bool:
+        """Silences the line without telling the model, for as long as it takes to know whether somebody speaks.
+
+        False when nothing was playing; else, paused before or not, `resume` or `stop` must follow. What comes meanwhile
+        is kept. Raises ChannelError when the line breaks.
+        """
+        async with self._silencing:
+            if self._pause:
+                return True
+            if self._channel is None or self._kept is None or not self.is_heard:
+                return False
+            pause = self._pause = Cut(dict(self._sounding), dict(self._offsets_ms), self._kept.received)
+            self._note_whether_settled()
+            pause.ask(await self._channel.interrupt())
+            if pause.told is None:
+                for item in [item for item, has_ended in pause.items.items() if has_ended]:
+                    self._kept.forget(item)
+                await self._play_again(self._channel, self._kept, dict(pause.received))
+                await self._advance()
+                return False
+            return True
+
+    async def resume(self) -> bool:
+        """Goes on with the paused reply from where it was heard, unless it was stopped meanwhile.
+
+        False when it is too long to have been kept: it is to be stopped. Raises ChannelError when the line breaks.
+        """
+        if self._pause and self._pause.is_known:
+            await self._pause.unheard()  # not below: the line, which tells it, may have to wait for the lock
+        async with self._silencing:
+            pause = self._pause
+            if pause is None or self._channel is None or self._kept is None:
+                return True
+            unheard = await pause.unheard()
+            if self._stops:
+                return True
+            taken = self._taken(pause, unheard, self._kept)
+            if not self._kept.has_rest(taken):
+                return False
+            self._offsets_ms |= {item: size // PCM_BYTES_PER_MS for item, size in taken.items()}
+            await self._play_again(self._channel, self._kept, taken)
+        self._tell(Resumed())
+        await self._advance()
+        return True
+
+    def _taken(self, pause: Cut, unheard: tuple[Heard, ...], kept: KeptAudio) -> dict[SpokenItem, int]:
+        """How many bytes of each kept item were heard before the pause. What was heard to its end is let go."""
+        taken: dict[SpokenItem, int] = {}
+        for item, received in pause.received.items():
+            if heard := next((each for each in unheard if _is_of(each, item)), None):
+                taken[item] = heard.heard_ms * PCM_BYTES_PER_MS
+            elif item in self._sounding:
+                self._forget(item)
+                tell_changed(self._emitter, self._history.heard(item.item_id, received // PCM_BYTES_PER_MS))
+        return taken
+
+    async def _play_again(self, channel: RealtimeChannel, kept: KeptAudio, taken: dict[SpokenItem, int]) -> None:
+        """Ends the pause: plays what is kept and was not taken, until there is no more. Audio still comes meanwhile."""
+        while rest := kept.rest(taken):
+            item, pcm, is_whole = rest
+            await channel.send_audio(pcm, item)
+            if is_whole:
+                await self._end_on_line(channel, item)
+        self._pause = None
+
+    # ---- the end ----
+
+    async def close(self) -> None:
+        """Closes the line. Nothing is said or stopped from here on, and nobody waits for it."""
+        self._is_over = True
+        self._note_whether_settled()
+        if self._channel:
+            await self._channel.close()
+
+    async def settle(self) -> None:
+        """Says what the caller heard of the last words, once the line is closed."""
+        if self._channel is None:
+            return
+        for cut in self._cuts:
+            if cut.is_known:
+                tell_changed(self._emitter, self._settle(cut, await cut.unheard()))
+        if all(cut.is_known for cut in self._cuts):
+            last = await self._cut()
+            if last.is_known:
+                tell_changed(self._emitter, self._history.interrupted(await last.unheard()))
+
+
+def _is_of(heard: Heard, item: SpokenItem) -> bool:
+    return (heard.item_id, heard.content_index) == (item.item_id, item.content_index)
