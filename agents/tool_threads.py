@@ -24,7 +24,8 @@ async def run_in_thread(function: Callable[[], T]) -> T:
     Cancelling leaves the thread behind, to end by itself; it keeps the process from nothing. Raises ToolError when too
     many run already. Never uses the event loop's own threads, which look up names for every call.
     """
-    if not _places.acquire(blocking=False):
+    places = _places
+    if not places.acquire(blocking=False):
         raise ToolError("too many tools are busy; try again later.")
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
@@ -37,7 +38,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
         else:
             _tell(loop, partial(_succeed, outcome, result))
         finally:
-            _places.release()
+            places.release()
 
     threading.Thread(target=copy_context().run, args=(work,), name="tool", daemon=True).start()
     return await outcome
