@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-for-tests: $(VENV)/.installed
 	@echo "Installing what the tests need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,picture,test]'
 	@touch $@
 
 run: install

@@ -10,23 +10,31 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.util import find_spec
+from math import nan
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 from agents.audio import PCM_RATE_HZ, resampled
 from agents.errors import ConfigError, ProviderError
 from channels import mulaw
-from channels.carrier.call import ACCOUNT_SID, Dial, new_call_sid, place_call
+from channels.carrier.address import is_web
+from channels.carrier.call import ACCOUNT_SID, Dial, place_call
 from channels.carrier.caller import WAIT_S, Script, Utterance
+from channels.carrier.network import Network
+from channels.carrier.pace import LONGEST_CALL_S
 from channels.carrier.recording import read_wav
 from channels.carrier.report import CallEvent, CallReport
+from channels.carrier.sids import new_call_sid
+from channels.carrier.twiml_attributes import MAX_DIGITS
 from gateway import run_file
 from gateway.call_output import as_json, event_line, summary, summary_of_all
 
 DEFAULT_LINE: Final = "What are your opening hours?"
 MAX_CALLS: Final = 500
 """Simultaneous calls of one simulator: one process cannot keep time for more."""
+
+MAX_WAY_MS: Final = 10_000
+"""Longest round trip, and longest jitter: a satellite's is 600 ms."""
 
 _ENGINES: Final = ("hibari", "moonshine_voice")
 _ENGINES_CURE: Final = "python -m pip install 'voice-gateway[local]'"
@@ -62,16 +70,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--say", dest="lines", action="append", type=SayLine, metavar="TEXT", help="say this (repeatable)")
     add("--wav", dest="lines", action="append", type=_wav_line, metavar="FILE", help="play this (repeatable)")
     add("--dtmf", type=_digits, default="", metavar="DIGITS", help="keys to press after the greeting")
-    add("--interrupt-ms", type=_count, metavar="MS", help="speak so long after the agent began, not when it ended")
+    add(
+        "--interrupt-ms",
+        type=_milliseconds,
+        metavar="MS",
+        help="speak so long after the agent began, not when it ended",
+    )
     add(
         "--wait-s", type=_seconds, default=WAIT_S, metavar="S", help="wait so long for a greeting (default %(default)g)"
     )
+    add("--stay", action="store_true", help="do not hang up at the end: stay on the line, silent, until it is ended")
     add("--hang-up-after-s", type=_seconds, metavar="S", help="hang up so long after dialling")
     add("--from", dest="from_number", default="+15550100100", metavar="NUMBER", help="who calls (default %(default)s)")
     add("--to", dest="to_number", default="+15550100200", metavar="NUMBER", help="who is called (default %(default)s)")
     add("--url", help="where the service is reached (default: the one that runs here)")
     add("--public-url", metavar="URL", help="its address as it publishes it, which is signed (default: the same)")
     add("--auth-token", metavar="TOKEN", help="to sign with (default: the running service's, or TWILIO_AUTH_TOKEN)")
+    add("--rtt-ms", type=_way, default=0, metavar="MS", help="put so long a round trip between the two")
+    add("--jitter-ms", type=_way, default=0, metavar="MS", help="... and make each message up to so much later")
     add("--output", type=Path, metavar="FILE.wav", help="the recording (default recordings/call-<time>.wav)")
     add("--calls", type=_calls, default=1, metavar="N", help="place so many calls at once; they are not transcribed")
     add("--no-transcribe", action="store_true", help="do not write down what is heard")
@@ -102,6 +118,7 @@ async def _run(args: argparse.Namespace, dial: Dial) -> int:
             digits=args.dtmf,
             wait_s=args.wait_s,
             interrupt_ms=args.interrupt_ms,
+            stays=args.stay,
             hang_up_after_s=args.hang_up_after_s,
         )
         reports = await _place_all(args, dial, script, speech if is_transcribed else None)
@@ -111,6 +128,7 @@ async def _run(args: argparse.Namespace, dial: Dial) -> int:
 
 async def _place_all(args: argparse.Namespace, dial: Dial, script: Script, speech: Speech | None) -> list[CallReport]:
     is_told = args.calls == 1 and not args.json
+    is_near = args.rtt_ms == args.jitter_ms == 0
     async with asyncio.TaskGroup() as tasks:
         calls = [
             tasks.create_task(
@@ -120,6 +138,7 @@ async def _place_all(args: argparse.Namespace, dial: Dial, script: Script, speec
                     on_event=_print_event if is_told else _ignore,
                     transcribe=speech.transcribe if speech else None,
                     recording=path,
+                    network=None if is_near else Network(rtt_ms=args.rtt_ms, jitter_ms=args.jitter_ms, seed=number),
                 ),
                 name=f"call {number}",
             )
@@ -157,7 +176,7 @@ def _dial(args: argparse.Namespace, environment: Mapping[str, str]) -> Dial:
     local_url = args.url or (running.url if running else "")
     public_url = args.public_url or (running.public_url if running else local_url)
     for name, url in (("--url", local_url), ("--public-url", public_url)):
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        if not is_web(url):
             raise ConfigError(f"{name}: found {url!r}; an address like http://127.0.0.1:8080 is needed")
     # Twilio signs with the first of several tokens, the primary one.
     own_token = environment.get("TWILIO_AUTH_TOKEN", "").split(",")[0].strip()
@@ -238,22 +257,29 @@ def _digits(text: str) -> str:
     return text
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return value
+def _whole(text: str, least: int, most: int, unit: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {unit} from {least} to {most}")
+    return int(text)
+
+
+def _way(text: str) -> int:
+    return _whole(text, 0, MAX_WAY_MS, "milliseconds")
+
+
+def _milliseconds(text: str) -> int:
+    return _whole(text, 0, LONGEST_CALL_S * 1000, "milliseconds")
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 24 * 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds of a call")
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 <= value <= LONGEST_CALL_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to {LONGEST_CALL_S}")
     return value
 
 
 def _calls(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MAX_CALLS:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of calls from 1 to {MAX_CALLS}")
-    return value
+    return _whole(text, 1, MAX_CALLS, "calls")

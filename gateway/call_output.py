@@ -4,7 +4,8 @@ import statistics
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Any, Final, assert_never
 
 from channels.carrier.report import (
     AgentBegan,
@@ -14,19 +15,40 @@ from channels.carrier.report import (
     CallerBegan,
     CallEvent,
     CallReport,
+    CallUpdated,
+    CarrierEvent,
+    CarrierPlayed,
     CarrierSaid,
+    DialBegan,
+    DialEnded,
+    DigitsGathered,
+    DigitsSent,
     KeyPressed,
+    MessageRecorded,
     StreamStarted,
     TroubleFound,
+    WhisperHeard,
 )
 
 WIDTH: Final = 100
 _LABEL_WIDTH: Final = 15
 
+_KINDS: Final[dict[type[CarrierEvent], str]] = {
+    CarrierPlayed: "played",
+    DigitsSent: "digits-sent",
+    DigitsGathered: "digits-gathered",
+    MessageRecorded: "recorded",
+    DialBegan: "dial-began",
+    WhisperHeard: "whispered",
+    DialEnded: "dial-ended",
+    CallUpdated: "updated",
+}
+
 _ENDINGS: Final = {
     "caller": "the caller hung up",
     "agent": "the agent ended the call",
     "rejected": "the call was turned away",
+    "unanswered": "nobody answered the call",
     "carrier-error": "the call failed",
 }
 
@@ -54,6 +76,7 @@ def as_json(report: CallReport) -> dict[str, Any]:
         "duration_ms": report.duration_ms,
         "recording": report.recording,
         "carrier_said": list(report.carrier_said),
+        "carrier_did": [{"what": _KINDS[type(event)], **asdict(event)} for event in report.carrier_did],
         "warnings": list(report.warnings),
         "errors": list(report.errors),
     }
@@ -69,6 +92,7 @@ def summary(report: CallReport) -> str:
         reply = _seconds(turn.reply_ms, "no reply came")
         rows.append((f"{number}. agent", f"{reply}{': ' if turn.heard else ''}{turn.heard or ''}"))
     rows += [("carrier said", text) for text in report.carrier_said]
+    rows += [("carrier did", _deed(event)) for event in report.carrier_did]
     rows += [
         ("ended", f"{_ENDINGS[report.ended_by]} after {_seconds(report.duration_ms)}"),
         ("frames", f"{report.frames_sent} sent, {report.frames_received} received"),
@@ -120,6 +144,29 @@ def _what(event: CallEvent) -> str:
             return f"ERROR: {text}"
         case CallEnded(_, by):
             return _ENDINGS[by]
+        case deed:
+            return _deed(deed)
+
+
+def _deed(event: CarrierEvent) -> str:
+    match event:
+        case CarrierPlayed(_, url):
+            return f"carrier plays {url}"
+        case DigitsSent(_, digits):
+            return f"carrier presses {digits}"
+        case DigitsGathered(_, digits):
+            return f"carrier collected {digits or 'no keys'}"
+        case MessageRecorded(_, duration_ms, said):
+            return f"carrier recorded {_seconds(duration_ms)}{': ' if said else ''}{said or ''}"
+        case DialBegan(_, to):
+            return f"carrier rings {to}"
+        case WhisperHeard(_, to, text):
+            return f"{to} alone hears: {text}"
+        case DialEnded(_, to, status, talked_ms):
+            return f"{to}: {status}{f' after {_seconds(talked_ms)} of talk' if talked_ms else ''}"
+        case CallUpdated(_, what):
+            return f"service, by REST: {what}"
+    assert_never(event)
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

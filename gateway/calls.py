@@ -1,12 +1,13 @@
 """The calls of this process: each one task from webhook to end, found by CallSid, opened once by its token."""
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +18,7 @@ from agents.session import RealtimeSession
 from channels.media_streams import ULAW_8K, Start
 from channels.twilio import TwilioChannel
 from gateway.log import current_call, masked
+from gateway.rest import TwilioRest
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +28,40 @@ TOKEN_TTL_S: Final = 30.0
 MAX_REMEMBERED: Final = 1000
 """Ended calls of which we remember how they ended, for Twilio's later questions."""
 
+BROKEN: Final[frozenset[EndReason]] = frozenset({"provider", "line", "error"})
+"""Ends that the caller is to hear an apology for. Twilio asks for it when the stream is over, if the call is not."""
+
+HangUp = Callable[[str], Awaitable[bool]]
+"""Ends the call of a CallSid at Twilio. Takes a bounded time and never raises."""
+
+
+class Line(TwilioChannel):
+    """The line to a caller, whose stream outlives the session: the call decides how it ends."""
+
+    async def close(self) -> None:
+        """Ends the line and leaves the stream open. Why the session is over is known only after this."""
+        self.end()
+
+    async def close_stream(self) -> None:
+        """Closes the stream. Twilio then asks what is next, unless the call is over."""
+        await super().close()
+
 
 class Call:
     """One telephone call: its session and line, from the webhook on."""
 
-    def __init__(self, sid: str, agent: RealtimeAgent, context: CallContext, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sid: str,
+        agent: RealtimeAgent,
+        context: CallContext,
+        clock: Callable[[], float],
+        hang_up: HangUp | None,
+    ) -> None:
+        """Without `hang_up` the end of the stream has to do."""
         self.sid = sid
         self.token = secrets.token_urlsafe(24)
-        self.channel = TwilioChannel(clock)
+        self.channel = Line(clock)
         self.session = RealtimeSession(agent, channel=self.channel, context=context)
         self.session.on("error", self._log_error)
         self.expires_at = clock() + TOKEN_TTL_S
@@ -41,6 +69,7 @@ class Call:
         self.is_claimed = False
         self._context = context
         self._clock = clock
+        self._hang_up = hang_up
         self._began_at = clock()
 
     async def run(self) -> Closed:
@@ -54,35 +83,53 @@ class Call:
         finally:
             seconds = self._clock() - self._began_at
             detail = f" ({closed.detail})" if closed.detail else ""
-            level = logging.WARNING if closed.reason in ("provider", "line", "error") else logging.INFO
-            log.log(level, "call ended: %s%s after %.1f s", closed.reason, detail, seconds)
+            level = logging.WARNING if closed.reason in BROKEN else logging.INFO
+            waited_s = self.session.worst_silence_ms / 1000
+            text = "call ended: %s%s after %.1f s; the caller waited for at most %.1f s"
+            log.log(level, text, closed.reason, detail, seconds, waited_s)
         return closed
 
     async def _converse(self) -> Closed:
+        closed = Closed("error")
         try:
             async with self.session:
-                return await self.session.wait_closed()
+                closed = await self.session.wait_closed()
         except GatewayError as error:
-            return self.session.closed or Closed("provider", str(error))
+            closed = self.session.closed or Closed("provider", str(error))
         except Exception as error:
             log.exception("the call broke")
-            return Closed("error", str(error))
+            closed = Closed("error", str(error))
         finally:
-            await self.channel.close()
+            try:
+                if self._hang_up and closed.reason not in BROKEN | {"caller"}:
+                    await self._hang_up(self.sid)
+            finally:
+                await self.channel.close_stream()
+        return closed
 
     def _log_error(self, error: Error) -> None:
         log.warning("model error %s: %s", error.code, error.message)
 
 
 class Calls:
-    """Every call of this process. Enter it before the first call; leaving it ends them all."""
+    """Every call of this process. Enter it before the first call; leaving it ends them all.
+
+    `rest` hangs up the calls that end by our side; it is entered and left together with the calls.
+    """
 
     def __init__(
-        self, agents: Mapping[str, RealtimeAgent], max_calls: int, clock: Callable[[], float] = time.monotonic
+        self,
+        agents: Mapping[str, RealtimeAgent],
+        max_calls: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        rest: TwilioRest | None = None,
     ) -> None:
         self._agents = agents
         self._max_calls = max_calls
         self._clock = clock
+        self._rest = rest
+        self._while_entered = contextlib.AsyncExitStack()
         self._live: dict[str, Call] = {}
         self._ended: OrderedDict[str, Closed] = OrderedDict()
         self._over: OrderedDict[str, None] = OrderedDict()
@@ -90,14 +137,16 @@ class Calls:
         self.is_draining = False
 
     async def __aenter__(self) -> Self:
-        await self._group.__aenter__()
+        if self._rest:
+            await self._while_entered.enter_async_context(self._rest)
+        await self._while_entered.enter_async_context(self._group)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.end_all()
-        await self._group.__aexit__(exc_type, exc, tb)
+        await self._while_entered.__aexit__(exc_type, exc, tb)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -110,14 +159,16 @@ class Calls:
         """Begins to serve a call: its model is called up while Twilio is still reading our answer.
 
         A webhook that Twilio delivers twice gets the same call again. One for a call whose stream had begun means that
-        the stream is over: a fresh one takes its place. None when there is no room, or when the call is over.
+        the stream is over: a fresh one takes its place, and its room. None when there is no room, or when the call is
+        over.
         """
         live = self._live.get(sid)
         if live and not live.is_claimed and not live.ended.is_set():
             return live
-        if sid in self._over or not self.has_room:
+        if sid in self._over or not (live or self.has_room):
             return None
-        call = Call(sid, self._agents[agent], CallContext(sid, caller, called, agent, parameters), self._clock)
+        context = CallContext(sid, caller, called, agent, parameters)
+        call = Call(sid, self._agents[agent], context, self._clock, self._rest.hang_up if self._rest else None)
         self._group.create_task(self._serve(call, replacing=live), name=f"call {sid}")
         self._live[sid] = call
         return call
@@ -157,9 +208,10 @@ class Calls:
             await call.ended.wait()
 
     async def end_all(self) -> None:
+        """Ends every call and waits until nothing of them is left."""
         async with asyncio.TaskGroup() as tasks:
-            for call in tuple(self._live.values()):
-                tasks.create_task(call.session.close("closed"), name=f"end {call.sid}")
+            for sid in tuple(self._live):
+                tasks.create_task(self.end(sid, "closed"), name=f"end {sid}")
 
     def how_it_ended(self, sid: str) -> Closed | None:
         return self._ended.get(sid)

@@ -13,6 +13,7 @@ from gateway import run_file
 from gateway.app import make_app
 from gateway.calls import Calls
 from gateway.configuration import Configuration, load_configuration
+from gateway.rest import rest_of
 from gateway.server import Server
 from gateway.settings import Settings, read_settings
 from gateway.webhooks import STATUS_PATH, VOICE_PATH
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         name: make_agent(name, configuration.agents[name], settings.config_dir, environment)
         for name in sorted(configuration.numbers.answering)
     }
-    calls = Calls(agents, settings.max_calls)
+    calls = Calls(agents, settings.max_calls, rest=rest_of(settings))
     app = make_app(settings, agents, configuration.numbers, calls)
     with ExitStack() as while_serving:
 

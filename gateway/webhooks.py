@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import twiml
-from gateway.calls import Calls
+from gateway.calls import BROKEN, Calls
 from gateway.log import current_call, masked
 from gateway.numbers import Numbers
 from gateway.settings import Settings
@@ -119,7 +119,7 @@ class Webhooks:
         sid = str(fields.get("CallSid", ""))
         await self._calls.end(sid, "line")  # live still: the stream was lost, or never came
         closed = self._calls.how_it_ended(sid)
-        broke = closed is None or closed.reason in ("provider", "line", "error")
+        broke = closed is None or closed.reason in BROKEN
         return twiml.hang_up(twiml.TROUBLE if broke else None)
 
     async def _status(self, fields: FormData) -> str:

@@ -4,25 +4,31 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
 import aiohttp
 
 from agents import RealtimeAgent
-from channels.carrier.call import Dial, new_call_sid, place_call
+from channels.carrier.account import Account
+from channels.carrier.call import Dial, place_call
 from channels.carrier.caller import Script, Utterance
-from channels.carrier.media import MediaLeg, Tally, open_leg
+from channels.carrier.media import MediaLeg, open_leg
 from channels.carrier.report import CallReport
+from channels.carrier.rest import serve_rest
+from channels.carrier.sids import new_call_sid
 from channels.carrier.signature import sign
-from channels.carrier.twiml import Connect, parse
+from channels.carrier.tally import Tally
+from channels.carrier.twiml import parse
+from channels.carrier.twiml_verbs import Connect
 from channels.carrier.witness import Transcribe
 from channels.media_streams import Start
 from gateway.app import make_app
 from gateway.calls import Calls
 from gateway.numbers import Numbers
+from gateway.rest import rest_of
 from gateway.server import Server
 from gateway.settings import read_settings
 
@@ -34,9 +40,10 @@ NUMBER = "+15550100200"
 
 @dataclass(frozen=True)
 class Service:
-    """A service at `url`, known to the world as PUBLIC."""
+    """A service at `url`, known to the world as PUBLIC. `account` is whose REST API it uses, if any."""
 
     url: str
+    account: Account | None = field(default=None, kw_only=True)
 
     async def call(
         self,
@@ -50,7 +57,7 @@ class Service:
         dial = Dial(public_url=PUBLIC, local_url=self.url, auth_token=TOKEN, account_sid=ACCOUNT, to_number=number)
         utterances = tuple(Utterance(pcm, None) for pcm in said)
         told = Script(utterances=utterances, **script)  # type: ignore[arg-type]
-        return await place_call(dial, told, transcribe=transcribe, recording=recording)
+        return await place_call(dial, told, transcribe=transcribe, recording=recording, account=self.account)
 
     async def post(
         self, path: str, fields: Mapping[str, str] | Sequence[tuple[str, str]], signature: str | None = ""
@@ -121,17 +128,37 @@ def voice_fields(sid: str, number: str = NUMBER) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
-    *agents: RealtimeAgent, numbers: Numbers | None = None, after_stream_s: float = 0.0, **environment: str
+    *agents: RealtimeAgent,
+    numbers: Numbers | None = None,
+    after_stream_s: float = 0.0,
+    account: Account | None = None,
+    **environment: str,
 ) -> AsyncIterator[RunningService]:
-    """The service with these agents, the first of which answers. Afterwards no task of it is left."""
+    """The service with these agents, the first of which answers. Afterwards no task of it is left.
+
+    With an `account` its simulated REST API is there too, and the service hangs up by it.
+    """
+    async with AsyncExitStack() as stack:
+        rest_url = {"TWILIO_API_URL": await stack.enter_async_context(serve_rest(account))} if account else {}
+        yield await stack.enter_async_context(
+            _running(agents, numbers, after_stream_s, account, {**rest_url, **environment})
+        )
+
+
+@asynccontextmanager
+async def _running(
+    agents: Sequence[RealtimeAgent],
+    numbers: Numbers | None,
+    after_stream_s: float,
+    account: Account | None,
+    environment: Mapping[str, str],
+) -> AsyncIterator[RunningService]:
     before = asyncio.all_tasks()
     port = free_port()
-    settings = read_settings(
-        {"TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_URL": PUBLIC, "TWILIO_ACCOUNT_SID": ACCOUNT, "DRAIN_S": "0"} | environment,
-        port=port,
-    )
+    usual = {"TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_URL": PUBLIC, "TWILIO_ACCOUNT_SID": ACCOUNT, "DRAIN_S": "0"}
+    settings = read_settings(usual | dict(environment), port=port)
     by_name = {agent.name: agent for agent in agents}
-    calls = Calls(by_name, settings.max_calls)
+    calls = Calls(by_name, settings.max_calls, rest=rest_of(settings) if account else None)
     app = make_app(settings, by_name, numbers or Numbers(agents[0].name, {}), calls)
     ready = asyncio.Event()
     server = Server(app, calls, settings.host, port, settings.drain_s, ready.set, after_stream_s)
@@ -139,7 +166,10 @@ async def running(
     try:
         async with asyncio.timeout(30):
             await ready.wait()
-        yield RunningService(f"http://{settings.host}:{port}", calls, server)
+        url = f"http://{settings.host}:{port}"
+        if account:
+            account.public_url, account.local_url = PUBLIC, url
+        yield RunningService(url, calls, server, account=account)
     finally:
         server.should_exit = True
         await serving

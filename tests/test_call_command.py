@@ -74,6 +74,18 @@ def test_a_good_call_prints_one_json_object_and_exits_with_0(
     assert report["recording"] == str(tmp_path / "out.wav") and (tmp_path / "out.wav").stat().st_size > 1000
 
 
+def test_a_caller_far_away_waits_for_the_network_too(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    far = ["--rtt-ms", "150", "--jitter-ms", "10", "--json", "--output", "out.wav"]
+    status = command(ToneAgent(hangs_up_after=1), lambda url: to(url, "--wav", wav, *far))
+
+    report = json.loads(capsys.readouterr().out)
+    assert status == 0
+    # A round trip each for the webhook, the socket and the first audio; the reply comes after one, and five frames.
+    assert report["answer_ms"] >= 3 * 150
+    assert report["turns"][0]["reply_ms"] >= 150 + 80
+    assert report["errors"] == []
+
+
 def test_the_conversation_is_printed_with_its_times_and_a_summary(
     wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +168,9 @@ def test_the_service_that_runs_here_is_found_by_its_run_file(wav: Path) -> None:
         ([], "start one with `make run`"),
         (["--url", "http://127.0.0.1:9"], "TWILIO_AUTH_TOKEN"),
         (["--url", "127.0.0.1:9", "--auth-token", "x"], "an address like"),
+        (["--url", "http://[::1", "--auth-token", "x"], "--url: found 'http://[::1'; an address like"),
+        (["--url", "http://127.0.0.1:99999", "--auth-token", "x"], "an address like"),
+        (["--url", "http://h:9", "--public-url", "http://[::1", "--auth-token", "x"], "--public-url: found"),
         (["--url", "http://127.0.0.1:9", "--auth-token", "x", "--wav", "missing.wav"], "missing.wav"),
     ],
 )
@@ -187,8 +202,32 @@ def test_lines_are_said_in_the_order_of_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--dtmf", "12E"], ["--calls", "0"], ["--interrupt-ms", "-1"], ["--wait-s", "nan"], ["--calls", "x"]]
+    ("option", "value", "right"),
+    [
+        ("--dtmf", "12E", "0-9 * # A-D"),
+        ("--calls", "0", "a whole number of calls from 1 to 500"),
+        ("--calls", "x", "a whole number of calls from 1 to 500"),
+        ("--interrupt-ms", "-1", "a whole number of milliseconds from 0 to 14400000"),
+        ("--rtt-ms", "-1", "a whole number of milliseconds from 0 to 10000"),
+        ("--rtt-ms", "80ms", "a whole number of milliseconds from 0 to 10000"),
+        ("--rtt-ms", "10001", "a whole number of milliseconds from 0 to 10000"),
+        ("--jitter-ms", "x", "a whole number of milliseconds from 0 to 10000"),
+        ("--jitter-ms", "9" * 5000, "a whole number of milliseconds from 0 to 10000"),
+        ("--wait-s", "nan", "a number of seconds from 0 to 14400"),
+        ("--wait-s", "soon", "a number of seconds from 0 to 14400"),
+        ("--hang-up-after-s", "1e9", "a number of seconds from 0 to 14400"),
+    ],
 )
-def test_options_that_mean_nothing_are_refused(arguments: Sequence[str]) -> None:
-    with pytest.raises(argparse.ArgumentError):
-        parsed(*arguments)
+def test_options_that_mean_nothing_are_refused_with_what_would_be_right(option: str, value: str, right: str) -> None:
+    with pytest.raises(argparse.ArgumentError) as refused:
+        parsed(f"{option}={value}")
+    assert refused.value.argument_name == option
+    assert right in str(refused.value)
+
+
+def test_a_caller_who_stays_leaves_the_end_to_the_agent(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = command(ToneAgent(), lambda url: to(url, "--wav", wav, "--stay", "--hang-up-after-s", "3.5", "--json"))
+
+    report = json.loads(capsys.readouterr().out)
+    assert (status, report["ended_by"], report["errors"]) == (0, "caller", [])
+    assert report["duration_ms"] >= 3500

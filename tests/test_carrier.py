@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket
 
 from channels.carrier.call import Dial, place_call
 from channels.carrier.caller import Script, Utterance
-from channels.carrier.media import MAX_COMPLAINTS, Tally, open_leg
+from channels.carrier.media import open_leg
 from channels.carrier.report import (
     AgentBegan,
     AgentEnded,
@@ -24,6 +24,7 @@ from channels.carrier.report import (
     StreamStarted,
 )
 from channels.carrier.signature import sign
+from channels.carrier.tally import MAX_COMPLAINTS, Tally
 from channels.media_streams import Connected, Dtmf, Mark, Media, Start, Stop, write_mark, write_media
 from tests.carrier_service import (
     CONNECT,
@@ -223,7 +224,9 @@ def test_the_caller_can_hang_up_while_the_line_only_waits() -> None:
 @pytest.mark.parametrize(
     ("voice", "complaint"),
     [
-        ("<Response><Dial>+1555</Dial></Response>", "<Dial>, which is not simulated"),
+        ("<Response><Enqueue>desk</Enqueue></Response>", "<Enqueue>, which is not simulated"),
+        ("<Response><Start><Stream url='wss://h'/></Start></Response>", "<Connect><Stream> can"),
+        ("<Response><Say>x</Say><Reject/></Response>", "<Reject> for a call that has been answered"),
         ("<Response>", "12100"),
         ("<Response><Redirect>/twilio/voice</Redirect></Response>", "more than 20 documents"),
     ],

@@ -20,7 +20,7 @@ def plays(*stretches: tuple[int, int], clears: tuple[int, ...] = (), silent: tup
     def phone(at_ms: int) -> Tick:
         is_silence = silent[0] <= at_ms < silent[1]
         ulaw = SOUND if any(a <= at_ms < b for a, b in stretches) else SILENT_FRAME if is_silence else None
-        return Tick(at_ms, ulaw, (), at_ms in clears)
+        return Tick(at_ms, ulaw, at_ms, at_ms in clears)
 
     return phone
 
@@ -167,6 +167,21 @@ def test_the_caller_hangs_up_when_their_time_is_over() -> None:
     assert call.hung_up_ms == 500
     assert call.caller.unsaid == 1
     assert call.events[-1] == AgentEnded(520, 0, 0, False)
+
+
+def test_a_caller_who_stays_says_all_and_listens_until_their_time_is_over() -> None:
+    script = Script(utterances=(HELLO,), stays=True, hang_up_after_s=50)
+    call = Call(script, plays((0, 200), (2000, 2200), (30_000, 30_100)))
+
+    assert (call.spoke_ms(), call.hung_up_ms) == ([980], 50_000)
+    assert [event for event in call.events if isinstance(event, TroubleFound)] == []
+    assert [event.at_ms for event in call.events if isinstance(event, AgentBegan)] == [0, 2000, 30_000]
+
+
+def test_a_caller_who_stays_gives_up_an_agent_that_never_replies() -> None:
+    call = Call(Script(utterances=(HELLO,), wait_s=0, stays=True), plays())
+
+    assert call.hung_up_ms == 15_280
 
 
 def test_without_utterances_the_caller_hears_the_greeting_and_hangs_up() -> None:

@@ -17,7 +17,7 @@ from agents.errors import ChannelError
 from agents.events import AudioInputAppend, ResponseCreate
 from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted_steps import Expect, Fail, Say, Step
-from channels.carrier.call import new_call_sid
+from channels.carrier.sids import new_call_sid
 from channels.carrier.signature import sign
 from channels.media_streams import Start
 from gateway.numbers import Numbers

@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from channels.carrier import twiml as carrier
+from channels.carrier.twiml import parse
+from channels.carrier.twiml_verbs import Connect, Hangup, Reject, Say, Stream
 from gateway import twiml
 
 HOSTILE = """a&b<c>"d'e=%20 é"""
@@ -13,9 +14,9 @@ HOSTILE = """a&b<c>"d'e=%20 é"""
 def test_a_stream_is_connected_with_its_token_as_a_parameter_and_no_query_string() -> None:
     text = twiml.connect("wss://gw.example.com/media", "https://gw.example.com/after", "https://gw.example.com/s", "t")
 
-    (connect,) = carrier.parse(text)
-    assert connect == carrier.Connect(
-        carrier.Stream("wss://gw.example.com/media", None, "https://gw.example.com/s", {"token": "t"}),
+    (connect,) = parse(text)
+    assert connect == Connect(
+        Stream("wss://gw.example.com/media", None, "https://gw.example.com/s", {"token": "t"}),
         "https://gw.example.com/after",
     )
 
@@ -40,27 +41,27 @@ def test_a_stream_has_the_attributes_that_twilio_knows_and_no_others() -> None:
 def test_every_value_is_escaped() -> None:
     text = twiml.connect(f"wss://h/{HOSTILE}", f"https://h/{HOSTILE}", f"https://s/{HOSTILE}", HOSTILE)
 
-    (connect,) = carrier.parse(text)
-    assert connect == carrier.Connect(
-        carrier.Stream(f"wss://h/{HOSTILE}", None, f"https://s/{HOSTILE}", {"token": HOSTILE}), f"https://h/{HOSTILE}"
+    (connect,) = parse(text)
+    assert connect == Connect(
+        Stream(f"wss://h/{HOSTILE}", None, f"https://s/{HOSTILE}", {"token": HOSTILE}), f"https://h/{HOSTILE}"
     )
 
 
 def test_hanging_up_says_nothing_by_itself() -> None:
-    assert carrier.parse(twiml.hang_up()) == (carrier.Hangup(),)
+    assert parse(twiml.hang_up()) == (Hangup(),)
 
 
 @pytest.mark.parametrize("apology", [twiml.NOT_IN_SERVICE, twiml.TROUBLE, HOSTILE])
 def test_hanging_up_may_say_sorry_first(apology: str) -> None:
-    assert carrier.parse(twiml.hang_up(apology)) == (carrier.Say(apology), carrier.Hangup())
+    assert parse(twiml.hang_up(apology)) == (Say(apology), Hangup())
 
 
 def test_a_call_is_turned_away_by_the_first_verb_so_that_it_is_not_answered() -> None:
-    assert carrier.parse(twiml.busy()) == (carrier.Reject("busy"),)
+    assert parse(twiml.busy()) == (Reject("busy"),)
 
 
 def test_the_answer_to_a_callback_is_an_empty_document() -> None:
-    assert carrier.parse(twiml.nothing()) == ()
+    assert parse(twiml.nothing()) == ()
 
 
 @pytest.mark.parametrize("text", [twiml.connect("wss://h", "a", "s", "t"), twiml.hang_up(), twiml.busy()])

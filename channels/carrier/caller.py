@@ -36,13 +36,15 @@ class Script:
 
     The caller waits for the greeting and its end (`wait_s` for its beginning), presses `digits`, then says each
     utterance and waits for the reply and its end, then hangs up. With `interrupt_ms` the next utterance begins so long
-    after the agent became audible instead. `hang_up_after_s` counts from dialling and comes before all else.
+    after the agent became audible instead. With `stays` the caller does not hang up at the end, but stays on the line,
+    silent, for as long as the service lets them. `hang_up_after_s` counts from dialling and comes before all else.
     """
 
     utterances: tuple[Utterance, ...] = ()
     digits: str = ""
     wait_s: float = WAIT_S
     interrupt_ms: int | None = None
+    stays: bool = False
     hang_up_after_s: float | None = None
 
 
@@ -94,6 +96,7 @@ class Caller:
         self._unsaid = deque(script.utterances)
         self._speech: deque[bytes] = deque()
         self._is_done = False
+        self._is_staying = False
 
     @property
     def unsaid(self) -> int:
@@ -110,6 +113,8 @@ class Caller:
         digit = None
         if self._is_time_up(at_ms):
             self._is_done = True
+        elif self._is_staying:
+            pass
         elif self._is_ready(at_ms, self._step):
             digit = self._go_on(at_ms)
         elif self._has_given_up(at_ms, self._step):
@@ -117,6 +122,19 @@ class Caller:
             self._is_done = True
         ulaw = self._speech.popleft() if self._speech else SILENT_FRAME
         return Move(ulaw, digit, self._is_done)
+
+    @property
+    def next_key(self) -> str | None:
+        """The key that the caller would press next; None when the script has no more."""
+        return self._keys[0] if self._keys else None
+
+    def press(self, at_ms: int) -> None:
+        """Presses that key, on a line without a stream."""
+        self._tell(KeyPressed(at_ms, self._keys.popleft()))
+
+    def take_utterance(self) -> Utterance | None:
+        """The next utterance, for the caller to say to a recording; None when the script has no more."""
+        return self._unsaid.popleft() if self._unsaid else None
 
     def end(self) -> None:
         """The call is over: what still sounded ended with it."""
@@ -181,7 +199,8 @@ class Caller:
         if self._unsaid:
             self._speak(at_ms, self._unsaid.popleft())
         else:
-            self._is_done = True
+            self._is_staying = self._script.stays
+            self._is_done = not self._is_staying
         return None
 
     def _speak(self, at_ms: int, utterance: Utterance) -> None:

@@ -5,13 +5,15 @@ from typing import Final
 
 from channels.carrier.loudness import is_sound
 from channels.carrier.playout import Tick
-from channels.mulaw import FRAME_MS
+from channels.mulaw import RATE_HZ
 
 OVER_MS: Final = 800
 """So long nothing is played before the caller takes the agent's turn to be over."""
 
 OVER_WHILE_SPEAKING_MS: Final = 100
 """The same while the caller speaks over the agent: what comes after this is taken for the reply to the new words."""
+
+_BYTES_PER_MS: Final = RATE_HZ // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,10 @@ class Ears:
         is_over = tick.was_cleared or self.quiet_ms(tick.at_ms) >= self._over_ms(turn, is_speaking)
         ended = self.end(tick.was_cleared) if is_over else None
         if tick.ulaw is not None:
-            self._count_gap(tick.at_ms)
-            self._played_until_ms = tick.at_ms + FRAME_MS
+            self._count_gap(tick.began_ms)
+            self._played_until_ms = tick.began_ms + len(tick.ulaw) // _BYTES_PER_MS
             if is_sound(tick.ulaw):
-                self._hear_sound(tick.at_ms, turn)
+                self._hear_sound(tick.began_ms, turn)
         return ended
 
     def end(self, was_cleared: bool) -> Sound | None:

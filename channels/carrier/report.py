@@ -6,10 +6,12 @@ Every `at_ms` counts from the moment the call was dialled (the first webhook was
 from dataclasses import dataclass, field
 from typing import Literal
 
+from channels.carrier.playout import Clearing
 from channels.carrier.recording import Tape
 
-EndedBy = Literal["caller", "agent", "rejected", "carrier-error"]
-"""The caller hung up, the service's TwiML came to its end, the service turned the call away, or it failed."""
+EndedBy = Literal["caller", "agent", "rejected", "unanswered", "carrier-error"]
+"""Who ended the call: the caller hung up; the service's TwiML came to its end, or the service hung up by REST; the
+service turned the call away; nobody answered a call that the service placed; or it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,80 @@ class CarrierSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class CarrierPlayed:
+    """The carrier played TwiML's `<Play>` of a recording to the caller. It is not fetched; its length is a guess."""
+
+    at_ms: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsSent:
+    """The carrier pressed keys towards the far end. `w` is half a second."""
+
+    at_ms: int
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsGathered:
+    """TwiML's `<Gather>` is over; without digits when the caller pressed none."""
+
+    at_ms: int
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecorded:
+    """TwiML's `<Record>` is over. `said` is what the caller said in it; None when unknown, or when nothing was said."""
+
+    at_ms: int
+    duration_ms: int
+    said: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DialBegan:
+    """TwiML's `<Dial>` rings a number, a client, a SIP address, or joins a conference."""
+
+    at_ms: int
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperHeard:
+    """The callee of a `<Dial>`, and nobody else, was told this."""
+
+    at_ms: int
+    to: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialEnded:
+    """`<Dial>` is over; `status` is its DialCallStatus, and the two talked for `talked_ms`."""
+
+    at_ms: int
+    to: str
+    status: str
+    talked_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallUpdated:
+    """The service changed the live call by REST; `what` says how."""
+
+    at_ms: int
+    what: str
+
+
+CarrierEvent = (
+    CarrierPlayed | DigitsSent | DigitsGathered | MessageRecorded | DialBegan | WhisperHeard | DialEnded | CallUpdated
+)
+"""What the carrier did because the service told it to."""
+
+
+@dataclass(frozen=True, slots=True)
 class TroubleFound:
     """Something that makes the call fail; the same text is among the report's errors."""
 
@@ -92,6 +168,7 @@ CallEvent = (
     | AgentEnded
     | AgentHeard
     | CarrierSaid
+    | CarrierEvent
     | TroubleFound
     | CallEnded
 )
@@ -117,7 +194,9 @@ class CallReport:
     `answer_ms` is from the first webhook to the agent's first sound; None when there was none. Frames are 20 ms of
     audio each. `marks` and `clears` count what the service sent. A playout gap is the buffer running empty inside a
     reply, which the caller hears as a hole. `lateness_p99_ms` is how late this simulator's own ticks were: figures of
-    a call where it is large are not to be trusted. `tape` has every frame that was said and played.
+    a call where it is large are not to be trusted; in virtual time it is 0. `played_ms` of audio have really sounded,
+    and `clearings` has what had been when each clear arrived. `carrier_did` is in order. `tape` has every frame that
+    was said and played.
     """
 
     call_sid: str
@@ -129,6 +208,8 @@ class CallReport:
     frames_received: int
     marks: int
     clears: int
+    played_ms: float
+    clearings: tuple[Clearing, ...]
     playout_gaps: int
     playout_gap_ms: int
     ended_by: EndedBy
@@ -136,6 +217,7 @@ class CallReport:
     lateness_p99_ms: float
     recording: str | None
     carrier_said: tuple[str, ...]
+    carrier_did: tuple[CarrierEvent, ...]
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
     tape: Tape = field(repr=False, compare=False)

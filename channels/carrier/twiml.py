@@ -1,76 +1,50 @@
-"""The part of TwiML that the simulated carrier runs: text -> frozen verbs."""
+"""Reads the part of TwiML that the simulated carrier runs: text -> frozen verbs. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 from xml.etree import ElementTree
 
-from agents.errors import ChannelError
+from channels.carrier.twiml_attributes import (
+    TwimlError,
+    content,
+    flag,
+    is_posted,
+    keys,
+    pressed,
+    seconds,
+    whole,
+    words,
+    wrong,
+)
+from channels.carrier.twiml_dial import read_dial
+from channels.carrier.twiml_verbs import (
+    Connect,
+    Gather,
+    Hangup,
+    NotSimulated,
+    Pause,
+    Play,
+    PlayDigits,
+    Record,
+    Redirect,
+    Reject,
+    Say,
+    Stream,
+    Verb,
+)
 
 MAX_PARAMETER_CHARS: Final = 500
 """Twilio's limit for the name and value of one `<Parameter>` together."""
 
-
-class TwimlError(ChannelError):
-    """A document that Twilio would not run. The message carries Twilio's error code where it has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    url: str
-    name: str | None
-    status_callback: str | None
-    parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """A stream in both directions. `action` is asked what comes next; None goes on with the next verb."""
-
-    stream: Stream
-    action: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    length_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotSimulated:
-    """Something that Twilio can do and this simulation cannot: reaching it ends the call with an error."""
-
-    what: str
-
-
-Verb = Connect | Say | Pause | Redirect | Hangup | Reject | NotSimulated
+LONGEST_RECORDING_S: Final = 3600
+"""Of `<Record>`, unless it says otherwise."""
 
 
 def parse(text: str | bytes) -> tuple[Verb, ...]:
     """Reads a document. Raises TwimlError for what is not TwiML."""
     try:
         root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two are of strange encodings
         raise TwimlError(f"not XML (12100): {error}") from None
     if root.tag != "Response":
         raise TwimlError(f"TwiML begins with <{root.tag}>, not <Response> (12100)")
@@ -78,28 +52,93 @@ def parse(text: str | bytes) -> tuple[Verb, ...]:
 
 
 def _verb(element: ElementTree.Element) -> Verb:
-    if element.get("method", "POST").upper() != "POST":
+    if not is_posted(element):
         return NotSimulated(f"<{element.tag} method={element.get('method')!r}>")
     match element.tag:
         case "Connect":
             return _connect(element)
-        case "Say":
-            return Say("".join(element.itertext()).strip())
-        case "Pause":
-            return Pause(_seconds(element.get("length", "1")))
+        case "Say" | "Play" | "Pause":
+            return _prompt(element)
+        case "Gather":
+            return _gather(element)
+        case "Record":
+            return _record(element)
+        case "Dial":
+            return read_dial(element)
         case "Redirect":
             return Redirect((element.text or "").strip())
         case "Hangup":
             return Hangup()
         case "Reject":
-            return Reject(element.get("reason", "rejected"))
+            return _reject(element)
+        case "Start":
+            return _start(list(element))
     return NotSimulated(f"<{element.tag}>")
+
+
+def _reject(element: ElementTree.Element) -> Reject:
+    reason = element.get("reason", "rejected")
+    if reason not in ("rejected", "busy"):
+        raise wrong(element, "reason", "rejected or busy", None)
+    return Reject(reason)
+
+
+def _prompt(element: ElementTree.Element) -> Say | Play | PlayDigits | Pause:
+    match element.tag:
+        case "Say":
+            return Say(content(element), whole(element, "loop", 1, 13510, least=0))
+        case "Pause":
+            return Pause(seconds(element, "length", "1"))
+    if "digits" in element.attrib:
+        return PlayDigits(pressed(element, "digits", 13430))
+    if not content(element):
+        raise TwimlError("<Play> has neither an address nor digits")
+    return Play(content(element), whole(element, "loop", 1, 13410, least=0))
+
+
+def _gather(element: ElementTree.Element) -> Gather | NotSimulated:
+    if words(element, "input", "dtmf", frozenset({"dtmf", "speech"}), 13326) != {"dtmf"}:
+        return NotSimulated(f"<Gather input={element.get('input')!r}>")
+    for child in element:
+        if child.tag not in ("Say", "Play", "Pause"):
+            raise TwimlError(f"<Gather> has a <{child.tag}> in it (13320)")
+    return Gather(
+        prompts=tuple(_prompt(child) for child in element),
+        num_digits=whole(element, "numDigits", 0, 13314) or None,
+        finish_on_key=keys(element, "finishOnKey", "#", 13310, most=1),
+        timeout_s=whole(element, "timeout", 5, 13313),
+        action=element.get("action"),
+        asks_when_empty=flag(element, "actionOnEmptyResult", 13338),
+    )
+
+
+def _record(element: ElementTree.Element) -> Record | NotSimulated:
+    if not is_posted(element, "recordingStatusCallbackMethod"):
+        return NotSimulated("<Record> whose recordingStatusCallbackMethod is not POST")
+    if flag(element, "transcribe", 13614):
+        return NotSimulated("<Record transcribe='true'>")
+    flag(element, "playBeep", 13616, default=True)
+    return Record(
+        finish_on_key=keys(element, "finishOnKey", "1234567890*#", 13613, most=12),
+        timeout_s=whole(element, "timeout", 5, 13611),
+        max_length_s=whole(element, "maxLength", LONGEST_RECORDING_S, 13612),
+        action=element.get("action"),
+        status_callback=element.get("recordingStatusCallback"),
+    )
+
+
+def _start(nouns: Sequence[ElementTree.Element]) -> NotSimulated:
+    if any(noun.tag == "Stream" for noun in nouns):
+        return NotSimulated(
+            "<Start><Stream>", "a stream that only listens and cannot speak to the caller; <Connect><Stream> can"
+        )
+    return NotSimulated("".join(["<Start>", *(f"<{noun.tag}>" for noun in nouns)]))
 
 
 def _connect(element: ElementTree.Element) -> Connect | NotSimulated:
     match list(element):
         case [noun] if noun.tag == "Stream":
-            if noun.get("statusCallbackMethod", "POST").upper() != "POST":
+            if not is_posted(noun, "statusCallbackMethod"):
                 return NotSimulated("<Stream> whose statusCallbackMethod is not POST")
             return Connect(_stream(noun), element.get("action"))
         case [noun]:
@@ -113,7 +152,7 @@ def _stream(noun: ElementTree.Element) -> Stream:
     if not url:
         raise TwimlError("<Stream> has no url (31923)")
     if noun.get("track", "inbound_track") != "inbound_track":
-        raise TwimlError(f"<Stream track={noun.get('track')!r}> cannot be connected (31941)")
+        raise wrong(noun, "track", "inbound_track, the only one that can be connected", 31941)
     parameters = {}
     for child in noun:
         name, value = child.get("name"), child.get("value")
@@ -123,11 +162,3 @@ def _stream(noun: ElementTree.Element) -> Stream:
             raise TwimlError(f"<Parameter name={name[:40]!r}> is not under {MAX_PARAMETER_CHARS} characters")
         parameters[name] = value
     return Stream(url, noun.get("name"), noun.get("statusCallback"), parameters)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise TwimlError(f"<Pause length={text!r}> is not a number") from None
-    return max(0.0, seconds)

@@ -2,9 +2,16 @@
 
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import Final
 
 from channels.media_streams import Start, WireError, audio, parse, write
 from channels.mulaw import FRAME_BYTES
+
+HEADERS: Final = (b"RIFF", b".snd", b"OggS", b"ID3")
+"""What files of audio begin with, and mu-law does not: Twilio plays it, as noise."""
+
+MAX_MARK_NAME_CHARS: Final = 1000
+"""Twilio documents no limit; names that are longer would be kept, by the thousand, until they are reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,8 @@ ToTwilio = Play | MarkRequest | Clear
 def decode(text: str | bytes) -> ToTwilio:
     """One message to Twilio, held to the letter. Raises WireError, with the reason, where Twilio would warn.
 
-    Stricter than Twilio in one point: audio must be whole 20 ms frames, because the player clicks on others.
+    Stricter than Twilio: audio must be whole 20 ms frames, because the player clicks on others, and no file; names of
+    marks may not be endless.
     """
     if isinstance(text, bytes):
         raise WireError("binary frame (Twilio warning 31950)")
@@ -42,12 +50,14 @@ def decode(text: str | bytes) -> ToTwilio:
             ulaw = audio(payload)
             if len(ulaw) % FRAME_BYTES:
                 raise WireError(f"media of {len(ulaw)} bytes is not whole frames of {FRAME_BYTES}")
-            if ulaw.startswith(b"RIFF"):
-                raise WireError("media begins with a WAV header")
+            if ulaw.startswith(HEADERS):
+                raise WireError(f"media begins with the header of a file: {ulaw[:4]!r}")
             return Play(sid, ulaw)
         case {"event": "mark", "streamSid": str(sid), "mark": {"name": str(name)} as mark, **extra} if name:
             if extra or len(mark) > 1:
                 raise WireError(f"extra field in mark (31951): {sorted([*extra, *mark])}")
+            if len(name) > MAX_MARK_NAME_CHARS:
+                raise WireError(f"a mark's name has {len(name)} characters, more than {MAX_MARK_NAME_CHARS}")
             return MarkRequest(sid, name)
         case {"event": "clear", "streamSid": str(sid), **extra}:
             if extra:

@@ -11,7 +11,6 @@ import numpy as np
 from agents.audio import PCM_RATE_HZ, resampled
 from channels import mulaw
 from channels.carrier.caller import Caller, Move
-from channels.carrier.media import Tally
 from channels.carrier.playout import Tick
 from channels.carrier.recording import Tape, write_wav
 from channels.carrier.report import (
@@ -20,12 +19,25 @@ from channels.carrier.report import (
     CallEnded,
     CallEvent,
     CallReport,
+    CallUpdated,
+    CarrierEvent,
+    CarrierPlayed,
     CarrierSaid,
+    DialBegan,
+    DialEnded,
+    DigitsGathered,
+    DigitsSent,
+    MessageRecorded,
     TroubleFound,
     Turn,
+    WhisperHeard,
 )
+from channels.carrier.tally import Tally
 
 TRANSCRIBE_TIMEOUT_S: Final = 30.0
+
+MAX_UNHEARD: Final = 1000
+"""So many stretches of sound may wait to be written down."""
 
 MARGIN_MS: Final = 200
 """What is transcribed has so much before and after it: small recognisers repeat or invent words at hard edges."""
@@ -44,6 +56,7 @@ class Witness:
         self._transcribe = transcribe
         self._tape = Tape()
         self._carrier_said: list[str] = []
+        self._carrier_did: list[CarrierEvent] = []
         self._words: defaultdict[int, list[str]] = defaultdict(list)
         self._unheard: asyncio.Queue[AgentEnded | None] = asyncio.Queue()
         self._ended: CallEnded | None = None
@@ -58,8 +71,21 @@ class Witness:
                 self.tally.fail(text)
             case CarrierSaid(_, text):
                 self._carrier_said.append(text)
-            case AgentEnded():
+            case (
+                CarrierPlayed()
+                | DigitsSent()
+                | DigitsGathered()
+                | MessageRecorded()
+                | DialBegan()
+                | WhisperHeard()
+                | DialEnded()
+                | CallUpdated()
+            ):
+                self._carrier_did.append(event)
+            case AgentEnded() if self._unheard.qsize() < MAX_UNHEARD:
                 self._unheard.put_nowait(event)
+            case AgentEnded():
+                self.tally.warn(f"a transcript is missing: more than {MAX_UNHEARD} stretches waited to be written down")
             case CallEnded():
                 self._ended = event
                 self._unheard.put_nowait(None)
@@ -72,7 +98,7 @@ class Witness:
     def saw(self, tick: Tick, move: Move) -> None:
         """Keeps what was played and said at one tick."""
         if tick.ulaw is not None:
-            self._tape.play(tick.at_ms, tick.ulaw)
+            self._tape.play(tick.began_ms, tick.ulaw)
         # A frame goes out when it is complete, so it began to be spoken one frame ago.
         self._tape.say(tick.at_ms - mulaw.FRAME_MS, move.ulaw)
 
@@ -105,6 +131,8 @@ class Witness:
             frames_received=tally.frames_received,
             marks=tally.marks,
             clears=tally.clears,
+            played_ms=tally.played_ms,
+            clearings=tuple(tally.clearings),
             playout_gaps=ears.gaps,
             playout_gap_ms=ears.gap_ms,
             ended_by=self._ended.by,
@@ -112,6 +140,7 @@ class Witness:
             lateness_p99_ms=round(float(np.percentile(tally.lateness_ms, 99)), 1) if tally.lateness_ms else 0.0,
             recording=str(recording) if recording else None,
             carrier_said=tuple(self._carrier_said),
+            carrier_did=tuple(self._carrier_did),
             warnings=tuple(tally.warnings),
             errors=tuple(tally.errors),
             tape=self._tape,

@@ -1,0 +1,31 @@
+"""The whole service of a configuration folder as an application, for the simulated carrier to call in this process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from agents.assemble import make_agent
+from channels.carrier import Account, RestInProcess, loop_time
+from gateway.app import make_app
+from gateway.calls import Calls
+from gateway.configuration import load_configuration
+from gateway.rest import rest_of
+from gateway.settings import read_settings
+
+
+def service_of(config: Path | str, environment: Mapping[str, str], account: Account | None = None) -> Starlette:
+    """The service as `serve` would run it, on the clock of the loop that it runs in, real or virtual.
+
+    `account` is whose REST API it uses; None for none, whatever credentials the environment holds. Raises ConfigError
+    for a wrong environment or configuration.
+    """
+    settings = read_settings({**environment, "CONFIG_DIR": str(config)})
+    configuration = load_configuration(settings.config_dir, environment)
+    agents = {
+        name: make_agent(name, configuration.agents[name], settings.config_dir, environment)
+        for name in sorted(configuration.numbers.answering)
+    }
+    rest = rest_of(settings, http=lambda: RestInProcess(account)) if account else None
+    calls = Calls(agents, settings.max_calls, clock=loop_time, rest=rest)
+    return make_app(settings, agents, configuration.numbers, calls)
