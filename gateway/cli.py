@@ -1,4 +1,4 @@
-"""The command line: `voice-gateway serve | check | call | agents | schema`."""
+"""The command line: `voice-gateway serve | check | call | heard | agents | schema`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.errors import ConfigError
 from agents.schema import AgentSpec
-from gateway import call_command, serve_command
+from gateway import call_command, heard_command, serve_command
 from gateway.configuration import check_configuration, load_configuration
 from gateway.numbers import NumbersSpec
 from gateway.settings import wrong_variables
@@ -49,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     call = commands.add_parser("call", help="place a simulated Twilio call", description=call_command.__doc__)
     call_command.add_arguments(call)
     call.set_defaults(run=call_command.run)
+
+    heard = commands.add_parser(
+        "heard", help="measure how exactly the model learns what was heard", description=heard_command.__doc__
+    )
+    heard_command.add_arguments(heard)
+    heard.set_defaults(run=heard_command.run)
 
     agents = commands.add_parser(
         "agents", help="list the agents", description="Lists the agents, their models and the numbers they answer."
