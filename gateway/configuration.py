@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.agent import RealtimeAgent
+from agents.assemble import make_agent
 from agents.errors import ConfigError, Problem
 from agents.loader import check_agents
 from agents.providers import provider
@@ -15,6 +17,11 @@ from gateway.numbers import Numbers, check_numbers
 class Configuration:
     agents: Mapping[str, AgentSpec]
     numbers: Numbers
+
+    def make_agents(self, folder: Path, environment: Mapping[str, str]) -> dict[str, RealtimeAgent]:
+        """The agents that answer a number. Raises ConfigError for one that cannot be made."""
+        names = sorted(self.numbers.answering)
+        return {name: make_agent(name, self.agents[name], folder, environment) for name in names}
 
 
 def check_configuration(folder: Path, environment: Mapping[str, str]) -> tuple[Configuration | None, list[Problem]]:

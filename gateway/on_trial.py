@@ -5,7 +5,6 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from agents.assemble import make_agent
 from channels.carrier import Account, RestInProcess, loop_time
 from gateway.app import make_app
 from gateway.calls import Calls
@@ -22,10 +21,7 @@ def service_of(config: Path | str, environment: Mapping[str, str], account: Acco
     """
     settings = read_settings({**environment, "CONFIG_DIR": str(config)})
     configuration = load_configuration(settings.config_dir, environment)
-    agents = {
-        name: make_agent(name, configuration.agents[name], settings.config_dir, environment)
-        for name in sorted(configuration.numbers.answering)
-    }
+    agents = configuration.make_agents(settings.config_dir, environment)
     rest = rest_of(settings, http=lambda: RestInProcess(account)) if account else None
     calls = Calls(agents, settings.max_calls, clock=loop_time, rest=rest)
     return make_app(settings, agents, configuration.numbers, calls)

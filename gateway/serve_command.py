@@ -6,7 +6,6 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from agents.assemble import make_agent
 from channels.carrier import ACCOUNT_SID
 from gateway import log as gateway_log
 from gateway import run_file
@@ -33,10 +32,7 @@ def run(options: argparse.Namespace) -> int:
     settings = read_settings(environment, host=options.host, port=options.port)
     gateway_log.set_up(settings.log_level, settings.log_format)
     configuration = load_configuration(settings.config_dir, environment)
-    agents = {
-        name: make_agent(name, configuration.agents[name], settings.config_dir, environment)
-        for name in sorted(configuration.numbers.answering)
-    }
+    agents = configuration.make_agents(settings.config_dir, environment)
     calls = Calls(agents, settings.max_calls, rest=rest_of(settings))
     app = make_app(settings, agents, configuration.numbers, calls)
     with ExitStack() as while_serving:
