@@ -17,7 +17,7 @@ from channels.line_clock import Span
 from channels.mulaw import FRAME_MS
 
 ENDED_MS: Final = 10
-"""An item of which less is unheard counts as heard to its end: half a frame, which no mark can tell apart."""
+"""An item that has begun and of which less is unheard counts as heard to its end: no mark can tell half a frame."""
 
 MAX_MARKS: Final = 4000
 """Marks that are waited for: Twilio holds ten minutes of audio, 3000 of ours. Of more, which a model makes that speaks
@@ -45,7 +45,8 @@ class Stretch:
         """How much of the audio is heard when the line has played so far. All of it, at the end of an item."""
         length_ms = min(self.end_ms - self.start_ms, self.audio_ms)
         heard_ms = max(0.0, min(position_ms - self.start_ms, length_ms))
-        return self.audio_ms if self.has_ended and self.audio_ms - heard_ms < ENDED_MS else heard_ms
+        is_near_end = self.has_ended and heard_ms > 0 and self.audio_ms - heard_ms < ENDED_MS
+        return self.audio_ms if is_near_end else heard_ms
 
     def is_heard(self, position_ms: float) -> bool:
         return self.has_ended and self.heard_ms(position_ms) >= self.audio_ms
@@ -172,13 +173,14 @@ class PlayQueue:
 
         A clock that is sure to be beyond it has missed that the line stopped: anything since the last mark may be.
         """
-        start = self.start(limit_ms)
+        start, by_clock = self.start(limit_ms), self.position_ms(at.middle)
         if start.latest == inf and limit_ms - self.played_ms <= FRAME_MS:
-            return (self.played_ms + limit_ms) / 2  # within a frame of the truth, whatever the line hides
+            middle = (self.played_ms + limit_ms) / 2  # within a frame of the truth, whatever the line hides
+            return middle if by_clock - limit_ms > FRAME_MS / 2 else min((by_clock + middle) / 2, limit_ms)
         latest, spare_ms = (start.earliest, FRAME_MS / 2) if start.latest == inf else (start.latest, FRAME_MS)
         if (at.earliest - latest) * 1000 > limit_ms + spare_ms:
             return (self.played_ms + limit_ms) / 2
-        return min(self.position_ms(at.middle), limit_ms)
+        return min(by_clock, limit_ms)
 
     def unheard(self, position_ms: float) -> tuple[Heard, ...]:
         """Each item that is not heard to its end at this position, oldest first."""

@@ -168,8 +168,12 @@ class Playback:
         return f"m{self._marks_made}"
 
     def _measure(self, asked_at: float, when: Span) -> None:
-        """A mark came back that nothing was left to play before."""
-        took_s = max(0.0, when.latest - asked_at)
+        """A mark came back that nothing was left to play before.
+
+        Of the time it may have taken, the least: a clear that is thought to take longer than it does is not sent while
+        there still is something to silence.
+        """
+        took_s = max(0.0, when.earliest - asked_at)
         self._round_trip_s = took_s if self._round_trip_s is None else min(took_s, self._round_trip_s)
 
     def _settle(self, cut: Cut, when: Span) -> Cut:

@@ -192,13 +192,12 @@ class TwilioChannel:
 
     async def end_audio(self, item: SpokenItem) -> None:
         if item == self._item:
-            generation, self._item = self._generation, None
+            self._item = None
             tail = self._held + self._to_ulaw.flush()
             padding = bytes([SILENCE]) * (-len(tail) % FRAME_BYTES)
             await self._send_frames(tail + padding, item)
-            if generation == self._generation:
-                self._playback.ended(item)
-                self._changed.set()
+            self._playback.ended(item)
+            self._changed.set()
 
     async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
         if not self._is_audible():
@@ -276,7 +275,7 @@ class TwilioChannel:
         """Sends the whole frames, a mark behind each message, and holds the rest. Stops when the line is cleared."""
         generation = self._generation
         stream = await self._opened()
-        if stream is None or self._over or generation != self._generation:
+        if stream is None or generation != self._generation:
             return
         socket, stream_sid = stream
         sent, whole = 0, len(ulaw) - len(ulaw) % FRAME_BYTES

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from agents.events import Heard
 from agents.realtime import SpokenItem
 from channels.line_clock import LineClock, Span
 from channels.mulaw import FRAME_MS
+from channels.play_queue import ENDED_MS, MAX_RUNS
 from channels.playback import MAX_CUTS, Cut, Playback
 from tests.far_line import FarLine
 
@@ -219,6 +222,19 @@ def test_the_part_of_an_item_that_was_heard_before_another_counts_when_the_rest_
     assert playback.clear(0.25).heard == (Heard("hello", 0, 150, 200),)
 
 
+def test_an_item_that_goes_on_after_it_was_said_to_have_ended_is_unheard_until_it_ends_again() -> None:
+    playback = Playback()
+    send(playback, HELLO, 100, 0.0)
+    playback.ended(HELLO)
+    playback.echoed(send(playback, HELLO, 100, 0.0), at(0.2))
+    before = list(playback.finished)
+
+    playback.ended(HELLO)
+
+    assert before == []
+    assert list(playback.finished) == [Heard("hello", 0, 200, 200)]
+
+
 def test_an_item_that_goes_on_after_it_was_said_to_have_ended_has_not_ended() -> None:
     playback = Playback()
     first = send(playback, HELLO, 100, 0.0)
@@ -253,6 +269,13 @@ def test_the_first_mark_tells_the_round_trip_and_the_least_of_all_is_kept() -> N
     playback.echoed(playback.clear(3.0).fence, at(3.5))
 
     assert (before, measured, playback.round_trip_s) == (0.0, 0.25, 0.125)
+
+
+def test_of_the_time_that_a_mark_may_have_taken_the_least_is_the_round_trip() -> None:
+    playback = Playback()
+    playback.echoed(playback.mark(1.0), Span(1.125, 1.5))
+
+    assert playback.round_trip_s == 0.125
 
 
 def test_audio_is_heard_a_round_trip_later_by_the_clock_of_what_comes_back() -> None:
@@ -632,7 +655,10 @@ ACTIONS = (
     *BOGUS,
 )
 STEPS = st.lists(
-    st.tuples(st.sampled_from(ACTIONS), st.sampled_from(ITEMS), st.floats(0, 500, allow_subnormal=False)), max_size=60
+    st.tuples(
+        st.sampled_from(ACTIONS), st.sampled_from(ITEMS), st.integers(0, 24 * 500).map(lambda samples: samples / 24)
+    ),
+    max_size=60,
 )
 
 
@@ -706,7 +732,7 @@ class Account:
         for heard in cut.heard:
             assert 0 <= heard.heard_ms <= heard.sent_ms
             assert heard.sent_ms <= received.get(heard.item_id, 0) + 0.001
-            assert heard.heard_ms <= sent.get(heard.item_id, 0) + 0.501
+            assert heard.heard_ms <= (sent[heard.item_id] + ENDED_MS if heard.item_id in sent else 0)
 
     def check_finished(self) -> None:
         while self.playback.finished:
@@ -761,6 +787,61 @@ def test_for_any_sequence_cleared_marks_do_not_change_what_is_told_of_later_audi
             without_them.step(action, item, ms)
 
     assert with_them.told == without_them.told
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    lengths=st.lists(st.integers(1, 400), min_size=1, max_size=12),
+    cut_ms=st.integers(0, 3000),
+    lost=st.sets(st.integers(0, 11)),
+    late=st.sets(st.integers(0, 11)),
+    is_returned=st.booleans(),
+    shuffled=st.randoms(use_true_random=False),
+)
+def test_a_settled_cut_is_never_beyond_the_first_mark_that_was_surely_thrown_away(
+    lengths: list[int], cut_ms: int, lost: set[int], late: set[int], is_returned: bool, shuffled: Random
+) -> None:
+    playback, now = Playback(), cut_ms / 1000
+    names = [send(playback, HELLO, ms, 0.0) for ms in lengths]
+    ends = list(accumulate(lengths))
+    reached = [name for name, end in zip(names, ends, strict=True) if end <= cut_ms]
+    thrown = [name for name in names if name not in reached and is_returned]
+    behind = [name for number, name in enumerate(reached) if number in late - lost]
+    for number, (name, end) in enumerate(zip(reached, ends, strict=False)):
+        if number not in lost | late:
+            playback.echoed(name, at(end / 1000))
+
+    cut = playback.clear(now)
+    for name in shuffled.sample(behind + thrown, len(behind + thrown)):
+        playback.echoed(name, at(now))
+    playback.echoed(cut.fence, at(now))
+
+    first_thrown_ms = next((end for end in ends if end > cut_ms), sum(lengths))
+    assert 0 <= cut.heard[0].heard_ms <= first_thrown_ms <= cut.heard[0].sent_ms == sum(lengths)
+
+
+def test_a_line_that_is_cut_for_hours_and_returns_nothing_keeps_a_bounded_account() -> None:
+    playback, names = Playback(), []
+    for number in range(5_000):
+        names.append(send(playback, SpokenItem("r1", f"item {number}"), 20, number))
+        names.append(playback.clear(number + 0.01).fence)
+
+    settled = [cut for name in names if (cut := playback.echoed(name, at(9_999.0)))]
+
+    assert len(settled) == MAX_CUTS
+    assert all(cut.heard[0].item_id == f"item {5_000 - MAX_CUTS + number}" for number, cut in enumerate(settled))
+
+
+def test_what_was_heard_and_nobody_asks_for_is_kept_for_so_many_items() -> None:
+    playback = Playback()
+    for number in range(MAX_RUNS + 100):
+        item = SpokenItem("r1", f"item {number}")
+        name = send(playback, item, 20, float(number))
+        playback.ended(item)
+        playback.echoed(name, at(number + 0.02))
+
+    assert len(playback.finished) == MAX_RUNS
+    assert playback.finished[0].item_id == "item 100"
 
 
 @settings(deadline=None)
