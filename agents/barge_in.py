@@ -20,8 +20,8 @@ MAX_SPEECHES: Final = 8
 class BargeInRules:
     """What an agent's YAML says of interruptions; by default the first sound of the caller's voice stops the agent.
 
-    protect_greeting    the greeting is heard to its end, whatever the caller says
-    min_speech_ms       it takes a voice of so many milliseconds; 0 asks for none
+    protect_greeting    the greeting is heard to its end, whatever the caller says; words are answered after it
+    min_speech_ms       it takes a voice that sounds for so many milliseconds; 0 asks for none
     min_words           or so many words of it written down; 0 asks for none
     on_key              a key stops the agent as well
     resume_after_ms     when no word is understood within so many milliseconds after the voice, the agent goes on where
@@ -104,18 +104,18 @@ class BargeIn:
         elif not self._may_interrupt():
             speech.words_wanted = max(1, self._rules.min_words)
         elif self._rules.min_speech_ms:
+            self._measured = speech
+            self._length.began()
+            self._measure()
             self._spawn(lambda: self._wait_until_long_enough(speech), "barge-in")
         elif not (self._rules.min_words and self._speaking.is_heard):
             await self._interrupt(speech)
-        self._measured = speech
-        self._length.began()
-        self._measure()
 
     def stopped(self, item_id: str) -> None:
         speech = self._speech(item_id)
         speech.has_stopped = True
         speech.news.set()
-        if speech is self._measured:
+        if self._measured in (speech, None):
             self._measured = None
             self._length.ended()
 
@@ -133,10 +133,10 @@ class BargeIn:
         words = len(text.split())
         speech.words = words if is_all else speech.words + words
         speech.news.set()
-        if 0 < speech.words_wanted <= speech.words and not speech.counts:
-            if self._may_interrupt():
-                await self._interrupt(speech)
+        if 0 < speech.words_wanted <= speech.words and not (speech.counts or speech.is_answered):
             speech.counts = True
+            if self._may_interrupt():
+                await self._speaking.stop(cancel=True)
             await self._answer(speech)
 
     def _measure(self) -> None:
@@ -145,8 +145,11 @@ class BargeIn:
             self._measured.news.set()
 
     async def _answer(self, speech: _Speech) -> None:
+        """Asks for an answer once, to all that was said so far."""
         if speech.counts and speech.is_committed and not (speech.is_weighed or speech.is_answered):
             speech.is_answered = True
+            for each in self._speeches.values():
+                each.is_answered |= each.is_committed
             await self._speaking.request()
 
     def _is_weighing(self) -> bool:
@@ -160,7 +163,10 @@ class BargeIn:
         return self._speaking.is_heard or self._speaking.is_owed
 
     def _may_interrupt(self) -> bool:
-        return not (self._rules.protect_greeting and self._speaking.is_greeting)
+        """A greeting that has not begun to sound is left alone as well: callers say hello when the line opens."""
+        if self._speaking.is_greeting:
+            return self._speaking.is_heard and not self._rules.protect_greeting
+        return True
 
     async def _wait_until_long_enough(self, speech: _Speech) -> None:
         timeout_s = MAX_VOICE_S if self._has_audio else self._rules.min_speech_ms / 1000
@@ -188,6 +194,6 @@ class BargeIn:
             if not (speech.counts or self._is_weighing()):
                 speech.counts = not await self._speaking.resume()
         speech.is_weighed = False
-        if speech.counts:
+        if speech.counts and not speech.is_answered:
             await self._speaking.stop(cancel=True)
             await self._answer(speech)

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from agents.barge_in import BargeIn
-from agents.digits import told_to_model
 from agents.emitter import Emitter
 from agents.errors import ChannelError, ProviderError
 from agents.events import (
@@ -24,8 +24,6 @@ from agents.events import (
     ChannelStarted,
     ClientEvent,
     Closed,
-    DigitsEntered,
-    Dtmf,
     EndReason,
     Error,
     ItemCreate,
@@ -53,7 +51,15 @@ from agents.events import (
     Usage,
 )
 from agents.history import CallHistory, HistoryItem
-from agents.realtime import RealtimeChannel, RealtimeConnection, SessionConfig, SpokenItem, TurnDetection
+from agents.keypad import Keypad
+from agents.realtime import (
+    RealtimeChannel,
+    RealtimeConnection,
+    SessionConfig,
+    SpokenItem,
+    Transcription,
+    TurnDetection,
+)
 from agents.replies import BUSY
 from agents.speaking import Speaking, tell_changed
 from agents.tool_calls import ToolCalls
@@ -63,9 +69,6 @@ if TYPE_CHECKING:
     from agents.session import RealtimeSession
 
 log = logging.getLogger(__name__)
-
-KEY_TONE_S: Final = 0.5
-"""How long after a secret key its tone may still sound: the model hears silence."""
 
 
 class _Ended(Exception):
@@ -94,7 +97,6 @@ class Conversation:
         self._emitter = emitter
         self._emit = emitter.emit
         self._learn_id = learn_id
-        self._now = asyncio.get_running_loop().time
         self._tasks = asyncio.TaskGroup()
         self._tool_calls = ToolCalls(session, self._answer)
         self._history = CallHistory(knows_heard=self._channel is not None)
@@ -111,20 +113,21 @@ class Conversation:
         weighs = agent.barge_in.weigh_voice and hears_turns
         self._barge_in = BargeIn(agent.barge_in, self._speaking, self._start_task) if weighs else None
         self._voice_interrupts = turns.interrupt_response is not False
+        stop = partial(self._speaking.stop, cancel=True) if agent.barge_in.on_key else None
+        self._keypad = Keypad(agent.keys, emitter.emit, self._ask, stop)
         self._watch = Watch(
             agent,
             session.context,
             self._speaking,
-            has_transcripts=config.transcription is not None,
+            has_transcripts=isinstance(config.transcription, Transcription),
             send=self.send,
-            entered=self._entered,
+            look_at_keys=self._keypad.look,
             end=self.end,
             fail=self._fail,
         )
         self._ending = asyncio.Event()
         self._closed = Closed("error")
         self._caller_is_speaking = False
-        self._deaf_until = 0.0
         self.is_muted = False
 
     @property
@@ -226,39 +229,19 @@ class Conversation:
             case ChannelInterrupt():
                 await self._speaking.stop(cancel=True)
             case ChannelDigit(digit):
-                await self._press(digit)
+                self._watch.key_pressed()
+                await self._keypad.press(digit)
 
     async def hear_caller(self, pcm: bytes) -> None:
         """Lets the model hear the caller, or silence in place of a muted caller who was in mid-speech."""
         self._watch.audio_came()
         if self.is_muted and not self._caller_is_speaking:
             return
-        if self.is_muted or self._now() < self._deaf_until:
+        if self.is_muted or self._keypad.is_secret:
             pcm = bytes(len(pcm))
         if self._barge_in:
             self._barge_in.hear(pcm)
         await self.send(AudioInputAppend(pcm))
-
-    async def _press(self, digit: str) -> None:
-        rules, now = self._agent.keys, self._now()
-        self._watch.key_pressed()
-        entry = self._watch.digits.press(digit, now)
-        if rules.sensitive:
-            self._deaf_until = now + (rules.timeout_s if self._watch.digits.is_collecting else KEY_TONE_S)
-        self._emit(Dtmf(digit, sensitive=rules.sensitive))
-        if self._agent.barge_in.on_key:
-            await self._speaking.stop(cancel=True)
-        if entry is not None:
-            await self._entered(entry)
-
-    async def _entered(self, entry: str) -> None:
-        """The caller's keys make an entry."""
-        rules = self._agent.keys
-        self._deaf_until = min(self._deaf_until, self._now() + KEY_TONE_S)
-        self._emit(DigitsEntered(entry, sensitive=rules.sensitive))
-        if rules.to_model:
-            await self.add_message(told_to_model(entry, rules))
-            await self._speaking.request()
 
     # ---- from the model ----
 
@@ -351,6 +334,10 @@ class Conversation:
     async def request(self) -> None:
         if not self._ending.is_set():
             await self._speaking.request()
+
+    async def _ask(self, text: str) -> None:
+        await self.add_message(text)
+        await self.request()
 
     async def interrupt(self) -> None:
         """Stops the agent, and returns when the model knows what was heard. Does nothing when the agent is silent.

@@ -18,7 +18,8 @@ class Cut:
     received    bytes that had come of each item, where audio is kept
     unsent      what came later and was kept from the line
     told        gives what was not heard; None when nothing was playing
-    is_known    False until the line was asked
+    is_asked    True from when the line is asked to be silent
+    is_known    True once it is
     """
 
     items: Mapping[SpokenItem, bool]
@@ -26,6 +27,7 @@ class Cut:
     received: Mapping[SpokenItem, int] = field(default_factory=dict)
     unsent: tuple[Heard, ...] = ()
     told: Awaitable[tuple[Heard, ...]] | None = None
+    is_asked: bool = False
     is_known: bool = False
 
     def ask(self, told: Awaitable[tuple[Heard, ...]] | None) -> None:

@@ -35,9 +35,6 @@ class KeptAudio:
         if item in self._audio:
             self._ended.add(item)
 
-    def has_ended(self, item: SpokenItem) -> bool:
-        return item in self._ended
-
     def forget(self, item: SpokenItem) -> None:
         """The item was heard to its end, or will not be played again."""
         self._audio.pop(item, None)

@@ -1,10 +1,9 @@
-"""What the agent says on the line, from the request for it to the caller's ear, and the one way to stop it."""
+"""What the agent says, from the request for it to the caller's ear, and the one way to stop it."""
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from agents.audio import PCM_BYTES_PER_MS
 from agents.cut import Cut
 from agents.emitter import Emitter
 from agents.events import (
@@ -24,9 +23,9 @@ from agents.events import (
     UsageReport,
 )
 from agents.history import CallHistory, HistoryItem
-from agents.kept_audio import KeptAudio
 from agents.realtime import RealtimeChannel, SpokenItem
 from agents.replies import Replies
+from agents.sounding import Sounding
 
 Send = Callable[[ClientEvent], Awaitable[None]]
 
@@ -58,26 +57,21 @@ class Speaking:
         *,
         keeps_audio: bool,
     ) -> None:
-        self._channel = channel
         self._send = send
         self._emitter = emitter
         self._tell = emitter.emit
         self._history = history
         self._spawn = spawn
-        self._kept = KeptAudio() if keeps_audio else None
         self._replies = Replies()
+        self._sounding = Sounding(channel, keeps_audio=keeps_audio)
         self._settled = asyncio.Event()
         self._settled.set()
         self._unsettlings = 0
         self._item: SpokenItem | None = None
-        self._sounding: dict[SpokenItem, bool] = {}  # not known to be heard to their end; whether it has been sent
-        self._offsets_ms: dict[SpokenItem, int] = {}
         self._cuts: list[Cut] = []
         self._cuts_made = 0
         self._interruptions = 0
-        self._pause: Cut | None = None
         self._silencing = asyncio.Lock()
-        self._stops = 0
         self._is_over = False
         self.usage = Usage()
 
@@ -87,6 +81,11 @@ class Speaking:
         return self._replies.is_busy
 
     @property
+    def is_settled(self) -> bool:
+        """True when nothing more is to come: no response, no words that wait to be said, no cut or pause in them."""
+        return self._settled.is_set()
+
+    @property
     def is_at_work(self) -> bool:
         """True while a tool runs."""
         return self._replies.is_at_work
@@ -94,12 +93,12 @@ class Speaking:
     @property
     def is_heard(self) -> bool:
         """True while the caller has not heard all that was said, a pause in it included."""
-        return self._pause is not None or (self._channel is not None and self._channel.is_playing)
+        return self._sounding.is_heard
 
     @property
     def is_greeting(self) -> bool:
         """True while the greeting is still to be heard."""
-        is_sounding = any(self._replies.is_greeting(item.response_id) for item in self._sounding)
+        is_sounding = any(self._replies.is_greeting(item.response_id) for item in self._sounding.items)
         return self._replies.is_greeting_to_come or (is_sounding and self.is_heard)
 
     # ---- responses ----
@@ -149,13 +148,13 @@ class Speaking:
             await self._advance()
 
     async def _advance(self) -> None:
-        create = None if self._cuts or self._pause else self._replies.next()
+        create = None if self._cuts or self._sounding.is_paused else self._replies.next()
         self._note_whether_settled()
         if create:
             await self._send(create)
 
     def _note_whether_settled(self) -> None:
-        if self._is_over or (self._replies.is_quiet and not self._cuts and not self._pause):
+        if self._is_over or (self._replies.is_quiet and not self._cuts and not self._sounding.is_paused):
             self._settled.set()
         elif self._settled.is_set():
             self._settled.clear()
@@ -173,12 +172,7 @@ class Speaking:
             return False
         self._item = item
         changed = self._history.take(delta)  # before the line has it: who silences the line asks how much there was
-        if self._channel:
-            self._sounding[item] = False
-        if self._kept:
-            self._kept.keep(item, delta.pcm)
-        if self._channel and not self._pause:
-            await self._channel.send_audio(delta.pcm, item)
+        await self._sounding.play(item, delta.pcm)
         if self._emitter.is_watched("audio"):
             self._tell(Audio(delta.item_id, delta.pcm))
         tell_changed(self._emitter, changed)
@@ -187,36 +181,18 @@ class Speaking:
     async def end_item(self, item: SpokenItem) -> None:
         if item == self._item:
             self._item = None
-            if self._kept:
-                self._kept.end(item)
-            if self._channel and not self._pause:
-                await self._end_on_line(self._channel, item)
+            await self._sounding.end(item)
             self._tell(Audio(item.item_id, b"", done=True))
-
-    async def _end_on_line(self, channel: RealtimeChannel, item: SpokenItem) -> None:
-        await channel.end_audio(item)
-        if item in self._sounding:
-            self._sounding[item] = True
 
     def heard(self, heard: Heard) -> None:
         """The caller has heard an item to its end."""
-        offset_ms = 0
-        for item in [item for item in self._sounding if _is_of(heard, item)]:
-            offset_ms = self._forget(item)
-        tell_changed(self._emitter, self._history.heard(heard.item_id, heard.heard_ms + offset_ms))
-
-    def _forget(self, item: SpokenItem) -> int:
-        """Nothing more of an item is to be heard. Gives where the line had begun to play it."""
-        self._sounding.pop(item, None)
-        if self._kept:
-            self._kept.forget(item)
-        return self._offsets_ms.pop(item, 0)
+        tell_changed(self._emitter, self._history.heard(heard.item_id, self._sounding.heard(heard)))
 
     async def _truncate_dropped(self, response_id: str) -> None:
         """Lets the model know of items that came after their response was stopped: nothing of them was heard."""
         for item in self._replies.dropped(response_id):
             known = self._history.item(item.item_id)
-            if self._channel and not (known and known.total_ms):
+            if self._sounding.has_line and not (known and known.total_ms):
                 await self._send(ItemTruncate(item.item_id, item.content_index, 0))
 
     async def wait_played(self, timeout_s: float) -> bool:
@@ -231,8 +207,7 @@ class Speaking:
                 while unsettlings != self._unsettlings:
                     await self._settled.wait()
                     unsettlings = self._unsettlings
-                    if self._channel:
-                        await self._channel.wait_played(timeout_s)
+                    await self._sounding.wait_played(timeout_s)
         return self._interruptions == before
 
     # ---- stopping: one path for every cause ----
@@ -244,18 +219,16 @@ class Speaking:
         silent anyway, or others stop it already. Raises ChannelError when the line breaks.
         """
         is_responding = self._replies.silence(is_cancelled=cancel)
+        if not (is_responding or self._sounding.items or self._sounding.is_paused):
+            return None
         cuts_made = self._cuts_made
-        self._stops += 1
-        try:
-            async with self._silencing:
-                if self._is_over or (cuts_made != self._cuts_made and not is_responding):
-                    return None
-                is_responding |= self._replies.silence(is_cancelled=cancel)  # of what has begun meanwhile
-                if not (is_responding or self.is_heard):
-                    return None
-                return await self._stop(cancel=cancel, is_responding=is_responding)
-        finally:
-            self._stops -= 1
+        async with self._silencing:
+            if self._is_over or (cuts_made != self._cuts_made and not is_responding):
+                return None
+            is_responding |= self._replies.silence(is_cancelled=cancel)  # of what has begun meanwhile
+            if not (is_responding or self.is_heard):
+                return None
+            return await self._stop(cancel=cancel, is_responding=is_responding)
 
     async def _stop(self, *, cancel: bool, is_responding: bool) -> asyncio.Task[None] | None:
         self._replies.forget_waiting()
@@ -265,8 +238,7 @@ class Speaking:
         if not (is_responding or cut.told):
             self._interruptions -= 1
             self._cuts.remove(cut)
-            self._offsets_ms = {**cut.offsets_ms, **self._offsets_ms}
-            self._sounding = {**cut.items, **self._sounding}
+            self._sounding.restore(cut)
             await self._advance()
             return None
         self._replies.greeting_stopped()
@@ -276,18 +248,11 @@ class Speaking:
 
     async def _cut(self) -> Cut:
         """Silences the line, if a pause has not. From here on no response is asked for until the cut is settled."""
-        pause, self._pause = self._pause, None
-        cut = pause or Cut(self._sounding, self._offsets_ms)
+        cut = self._sounding.take()
         self._cuts.append(cut)
         self._cuts_made += 1
         self._note_whether_settled()
-        if pause and self._kept:
-            pause.take_unsent(self._kept.received)
-        self._offsets_ms, self._sounding = {}, {}
-        if self._kept:
-            self._kept.clear()
-        if pause is None:
-            cut.ask(await self._channel.interrupt() if self._channel else None)
+        await self._sounding.silence(cut)
         return cut
 
     async def _truncate(self, cut: Cut, is_responding: bool) -> None:
@@ -306,7 +271,7 @@ class Speaking:
 
     def _settle(self, cut: Cut, heard: tuple[Heard, ...]) -> tuple[HistoryItem, ...]:
         """Lets the history know what the caller heard of what was cut, and of nothing that came after it."""
-        if self._channel is None:
+        if not self._sounding.has_line:
             return self._history.interrupted(heard)
         changed = [item for each in heard for item in self._history.cut(each)]
         unheard = {each.item_id for each in heard}
@@ -326,63 +291,35 @@ class Speaking:
         is kept. Raises ChannelError when the line breaks.
         """
         async with self._silencing:
-            if self._pause:
+            if self._sounding.is_paused:
                 return True
-            if self._channel is None or self._kept is None or not self.is_heard:
+            pause = self._sounding.pause()
+            if pause is None:
                 return False
-            pause = self._pause = Cut(dict(self._sounding), dict(self._offsets_ms), self._kept.received)
             self._note_whether_settled()
-            pause.ask(await self._channel.interrupt())
+            await self._sounding.silence(pause)
             if pause.told is None:
-                for item in [item for item, has_ended in pause.items.items() if has_ended]:
-                    self._kept.forget(item)
-                await self._play_again(self._channel, self._kept, dict(pause.received))
+                await self._sounding.go_on_as_if_not_paused(pause)
                 await self._advance()
-                return False
-            return True
+            return self._sounding.is_paused
 
     async def resume(self) -> bool:
         """Goes on with the paused reply from where it was heard, unless it was stopped meanwhile.
 
         False when it is too long to have been kept: it is to be stopped. Raises ChannelError when the line breaks.
         """
-        if self._pause and self._pause.is_known:
-            await self._pause.unheard()  # not below: the line, which tells it, may have to wait for the lock
+        await self._sounding.know_pause()  # not below: the line, which tells it, may have to wait for the lock
         async with self._silencing:
-            pause = self._pause
-            if pause is None or self._channel is None or self._kept is None:
+            if not self._sounding.is_paused:
                 return True
-            unheard = await pause.unheard()
-            if self._stops:
-                return True
-            taken = self._taken(pause, unheard, self._kept)
-            if not self._kept.has_rest(taken):
+            heard_out = await self._sounding.resume()
+            if heard_out is None:
                 return False
-            self._offsets_ms |= {item: size // PCM_BYTES_PER_MS for item, size in taken.items()}
-            await self._play_again(self._channel, self._kept, taken)
+        for heard in heard_out:
+            tell_changed(self._emitter, self._history.heard(heard.item_id, heard.heard_ms))
         self._tell(Resumed())
         await self._advance()
         return True
-
-    def _taken(self, pause: Cut, unheard: tuple[Heard, ...], kept: KeptAudio) -> dict[SpokenItem, int]:
-        """How many bytes of each kept item were heard before the pause. What was heard to its end is let go."""
-        taken: dict[SpokenItem, int] = {}
-        for item, received in pause.received.items():
-            if heard := next((each for each in unheard if _is_of(each, item)), None):
-                taken[item] = heard.heard_ms * PCM_BYTES_PER_MS
-            elif item in self._sounding:
-                self._forget(item)
-                tell_changed(self._emitter, self._history.heard(item.item_id, received // PCM_BYTES_PER_MS))
-        return taken
-
-    async def _play_again(self, channel: RealtimeChannel, kept: KeptAudio, taken: dict[SpokenItem, int]) -> None:
-        """Ends the pause: plays what is kept and was not taken, until there is no more. Audio still comes meanwhile."""
-        while rest := kept.rest(taken):
-            item, pcm, is_whole = rest
-            await channel.send_audio(pcm, item)
-            if is_whole:
-                await self._end_on_line(channel, item)
-        self._pause = None
 
     # ---- the end ----
 
@@ -390,12 +327,11 @@ class Speaking:
         """Closes the line. Nothing is said or stopped from here on, and nobody waits for it."""
         self._is_over = True
         self._note_whether_settled()
-        if self._channel:
-            await self._channel.close()
+        await self._sounding.close()
 
     async def settle(self) -> None:
         """Says what the caller heard of the last words, once the line is closed."""
-        if self._channel is None:
+        if not self._sounding.has_line:
             return
         for cut in self._cuts:
             if cut.is_known:
@@ -404,7 +340,3 @@ class Speaking:
             last = await self._cut()
             if last.is_known:
                 tell_changed(self._emitter, self._history.interrupted(await last.unheard()))
-
-
-def _is_of(heard: Heard, item: SpokenItem) -> bool:
-    return (heard.item_id, heard.content_index) == (item.item_id, item.content_index)

@@ -7,7 +7,6 @@ from typing import Final
 from agents.agent import RealtimeAgent
 from agents.audio import PCM_BYTES_PER_MS
 from agents.dead_air import DeadAir
-from agents.digits import Digits
 from agents.errors import ProviderError
 from agents.events import AudioInputAppend, ClientEvent, EndReason
 from agents.idle import VOICE_HOLD_S, WORDS_S, IdleLadder
@@ -30,7 +29,7 @@ STALL_SILENCE_MS: Final = 1000
 class Watch:
     """The clocks of one conversation. It is told what happens, and acts when nothing does.
 
-    `fail` and `end` finish the conversation; `entered` is told of keys that make an entry because no other followed.
+    `fail` and `end` finish the conversation; `look_at_keys` is for the entries that no further key completes.
     """
 
     def __init__(
@@ -41,14 +40,14 @@ class Watch:
         *,
         has_transcripts: bool,
         send: Callable[[ClientEvent], Awaitable[None]],
-        entered: Callable[[str], Awaitable[None]],
+        look_at_keys: Callable[[], Awaitable[None]],
         end: Callable[[EndReason], None],
         fail: Callable[[ProviderError], None],
     ) -> None:
         self._now = asyncio.get_running_loop().time
         self._speaking = speaking
         self._send = send
-        self._entered = entered
+        self._look_at_keys = look_at_keys
         self._end = end
         self._fail = fail
         self._ladder = IdleLadder(agent.idle_for(context), has_transcripts=has_transcripts)
@@ -64,7 +63,6 @@ class Watch:
         self._audio_at: float | None = None
         self._is_voice_active = False
         self.dead_air = DeadAir()
-        self.digits = Digits(agent.keys)
 
     async def run(self) -> None:
         """Looks at the time until the conversation ends."""
@@ -140,8 +138,8 @@ class Watch:
     async def _look(self, now: float) -> None:
         if (self._speaking.is_owed or not self._has_model_spoken) and now - self._model_spoke_at > MODEL_SILENCE_S:
             self._fail(ProviderError(f"the model was silent for {MODEL_SILENCE_S:g} s", code="timeout", retryable=True))
-        if (entry := self.digits.due(now)) is not None:
-            await self._entered(entry)
+            return
+        await self._look_at_keys()
         if warning := self._limit.due(now):
             await self._speaking.request(say=warning.say)
         await self._mind_stall(now)
@@ -154,7 +152,7 @@ class Watch:
             await self._send(AudioInputAppend(bytes(STALL_SILENCE_MS * PCM_BYTES_PER_MS)))
 
     async def _mind_silence(self, now: float) -> None:
-        if self._speaking.is_owed or self._speaking.is_heard or self._speaking.is_at_work:
+        if not self._speaking.is_settled or self._speaking.is_heard or self._speaking.is_at_work:
             self._ladder.agent_began(now)
             return
         self._ladder.agent_ended(now)
