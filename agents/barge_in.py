@@ -54,8 +54,12 @@ class _Speech:
     is_committed: bool = False
     is_answered: bool = False
     is_weighed: bool = False
-    words: int = 0
+    text: str = ""
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def words(self) -> int:
+        return len(self.text.split())
 
     async def comes_to(self, condition: Callable[["_Speech"], bool], timeout_s: float) -> bool:
         """Waits, at most so long, until something is true of it. False when the time ran out."""
@@ -128,10 +132,9 @@ class BargeIn:
         await self._answer(speech)
 
     async def wrote(self, item_id: str, text: str, *, is_all: bool) -> None:
-        """Words of it: the next ones, or all at once."""
+        """Words of it: the next ones, which may end in the middle of one, or all at once."""
         speech = self._speech(item_id)
-        words = len(text.split())
-        speech.words = words if is_all else speech.words + words
+        speech.text = text if is_all else speech.text + text
         speech.news.set()
         if 0 < speech.words_wanted <= speech.words and not (speech.counts or speech.is_answered):
             speech.counts = True
@@ -147,7 +150,6 @@ class BargeIn:
     async def _answer(self, speech: _Speech) -> None:
         """Asks for an answer once, to all that was said so far."""
         if speech.counts and speech.is_committed and not (speech.is_weighed or speech.is_answered):
-            speech.is_answered = True
             for each in self._speeches.values():
                 each.is_answered |= each.is_committed
             await self._speaking.request()
@@ -171,7 +173,7 @@ class BargeIn:
     async def _wait_until_long_enough(self, speech: _Speech) -> None:
         timeout_s = MAX_VOICE_S if self._has_audio else self._rules.min_speech_ms / 1000
         await speech.comes_to(lambda speech: speech.is_long or speech.has_stopped, timeout_s)
-        if (speech.is_long or not speech.has_stopped) and not speech.counts and self._may_interrupt():
+        if (speech.is_long or not speech.has_stopped) and not speech.counts:
             await self._interrupt(speech)
             await self._answer(speech)
 

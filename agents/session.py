@@ -107,7 +107,11 @@ class RealtimeSession:
 
     @property
     def worst_silence_ms(self) -> int:
-        """The longest that the caller has waited in silence for an answer."""
+        """The longest that the caller has waited in silence for an answer, or for the greeting.
+
+        It counts from when the model took the turn for over, which is later than the last word by the silence that
+        it wants to hear first, until the answer's first audio goes out.
+        """
         return self._conversation.worst_silence_ms if self._conversation else 0
 
     # ---- its life ----

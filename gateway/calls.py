@@ -85,7 +85,7 @@ class Call:
             detail = f" ({closed.detail})" if closed.detail else ""
             level = logging.WARNING if closed.reason in BROKEN else logging.INFO
             waited_s = self.session.worst_silence_ms / 1000
-            text = "call ended: %s%s after %.1f s; the caller waited for at most %.1f s"
+            text = "call ended: %s%s after %.1f s; the longest wait for an answer once a turn was over: %.1f s"
             log.log(level, text, closed.reason, detail, seconds, waited_s)
         return closed
 

@@ -1,7 +1,7 @@
 """A telephone line in pure time, with a ledger at its near end: what the caller really heard is known here."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -147,7 +147,3 @@ class FarLine:
 
     def _at(self, at: float, happen: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (at, at, next(self._order), happen))
-
-
-def total_ms(heard: Iterable[Heard]) -> int:
-    return sum(each.heard_ms for each in heard)

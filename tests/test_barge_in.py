@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents import RealtimeSession
-from agents.barge_in import MAX_VOICE_S, BargeInRules
+from agents.barge_in import MAX_SPEECHES, MAX_VOICE_S, BargeInRules
 from agents.errors import ChannelError
 from agents.events import (
     AudioInputCommitted,
@@ -131,6 +131,34 @@ def test_two_coughs_do_not_add_up_to_a_voice() -> None:
     play(scene)
 
 
+def test_two_coughs_in_a_row_that_the_model_ends_at_once_do_not_add_up_either() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=LONG) as call:
+            await call.replies("r1", 5000)
+            for item_id in ("u1", "u2"):
+                await call.hears(100)
+                await call.begins_to_speak(item_id)
+                await call.hears(100)
+                await call.stops_speaking(item_id)
+
+            assert (call.channel.interruptions, call.sent(*STOPPING)) == (0, [])
+
+    play(scene)
+
+
+def test_a_voice_that_was_long_enough_before_the_model_noticed_it_stops_the_agent_at_once() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=LONG) as call:
+            await call.replies("r1", 5000)
+            await call.hears(400)
+            before = call.channel.interruptions
+            await call.begins_to_speak()
+
+            assert (before, call.channel.interruptions) == (0, 1)
+
+    play(scene)
+
+
 # ---- how many words ----
 
 
@@ -166,6 +194,20 @@ def test_fewer_words_neither_stop_the_agent_nor_get_an_answer() -> None:
             await sounds(call, 500, text="yes")
 
             assert (call.channel.interruptions, call.sent(*STOPPING)) == (0, [])
+
+    play(scene)
+
+
+def test_a_word_that_comes_in_pieces_is_one_word() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=WORDY) as call:
+            await call.replies("r1", 3000)
+            await call.begins_to_speak()
+            await call.says(*(TranscriptInputDelta("u1", piece) for piece in ("to", "mor", "row")))
+            after_one = call.channel.interruptions
+            await call.says(TranscriptInputDelta("u1", " please"))
+
+            assert (after_one, call.channel.interruptions) == (0, 1)
 
     play(scene)
 
@@ -228,6 +270,39 @@ def test_neither_enough_words_nor_a_voice_that_is_long_enough_stops_nothing() ->
     play(scene)
 
 
+def test_a_voice_whose_words_are_being_answered_stops_nothing_when_it_is_long_enough_at_last() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=BargeInRules(min_speech_ms=1000, min_words=2)) as call:
+            await call.replies("r1", 5000)
+            await call.hears(100)
+            await call.begins_to_speak()
+            await call.hears(400)
+            await call.says(TranscriptInputDelta("u1", "wait please"), AudioInputCommitted("u1"))
+            await call.replies("r2", 5000)
+            await call.hears(1000)
+
+            assert call.sent(*STOPPING) == [ItemTruncate("item-r1", 0, 500), ResponseCreate("request-1")]
+
+    play(scene)
+
+
+def test_words_of_a_voice_too_long_ago_stop_nothing() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=WORDY) as call:
+            await call.replies("r1", 5000)
+            for number in range(MAX_SPEECHES + 1):
+                await call.begins_to_speak(f"u{number}")
+                await call.stops_speaking(f"u{number}")
+
+            await call.says(TranscriptInput("u0", "wait please"))
+            forgotten = call.channel.interruptions
+            await call.says(TranscriptInput("u1", "wait please"))
+
+            assert (forgotten, call.channel.interruptions) == (0, 1)
+
+    play(scene)
+
+
 # ---- while the agent is silent ----
 
 
@@ -239,6 +314,32 @@ def test_what_is_said_while_the_agent_is_silent_always_counts(rules: BargeInRule
             await call.says(TranscriptInput("u1", "no"))
 
             assert call.sent(*STOPPING) == [ResponseCreate("request-1")]
+
+    play(scene)
+
+
+def test_what_began_in_silence_counts_though_the_agent_begins_to_speak_meanwhile() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=WORDY) as call:
+            await call.begins_to_speak()
+            await call.replies("r1", 2000)
+            await call.stops_speaking(text="no")
+
+            assert call.sent(*STOPPING) == [ResponseCreate("request-1")]
+
+    play(scene)
+
+
+def test_a_turn_that_nobody_heard_begin_is_answered_and_one_that_is_told_twice_once() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=WORDY) as call:
+            await call.says(AudioInputCommitted("u1"))
+            await call.replies("r1", 500)
+            await call.passes(500)
+            await call.begins_to_speak("u2")
+            await call.says(AudioInputCommitted("u2"), AudioInputCommitted("u2"))
+
+            assert call.sent(*STOPPING) == [ResponseCreate("request-1"), ResponseCreate("request-2")]
 
     play(scene)
 
@@ -611,6 +712,33 @@ def test_words_stop_the_paused_agent_where_it_was_paused_and_get_one_answer() ->
     play(scene)
 
 
+def test_words_stop_the_paused_agent_while_the_caller_still_speaks() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=PATIENT) as call:
+            await call.replies("r1", 3000)
+            await call.passes(700)
+            await call.begins_to_speak()
+            await call.says(TranscriptInputDelta("u1", "wait"))
+
+            assert call.sent(*STOPPING) == [ItemTruncate("item-r1", 0, 700)]
+
+    play(scene)
+
+
+def test_a_voice_whose_words_are_known_when_it_is_long_enough_is_not_waited_for() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=BargeInRules(min_speech_ms=300, resume_after_ms=1000)) as call:
+            await call.replies("r1", 3000)
+            await call.hears(100)
+            await call.begins_to_speak()
+            await call.says(TranscriptInputDelta("u1", "wait"))
+            await call.hears(200)
+
+            assert call.sent(*STOPPING) == [ItemTruncate("item-r1", 0, 300)]
+
+    play(scene)
+
+
 def test_words_that_come_too_late_stop_the_agent_that_went_on() -> None:
     async def scene() -> None:
         async with Scene(barge_in=PATIENT) as call:
@@ -904,6 +1032,20 @@ def test_a_voice_is_weighed_by_its_length_first_and_by_its_words_then() -> None:
             assert (after_a_cough, line.interruptions) == (0, 1)
             assert bytes(line.ear) == pcm
             assert call.sent(*STOPPING) == []
+
+    play(scene)
+
+
+def test_a_turn_whose_voice_is_not_said_to_have_stopped_holds_nothing_up() -> None:
+    async def scene() -> None:
+        line = Ear()
+        async with Scene(line, barge_in=PATIENT) as call:
+            pcm = await call.replies("r1", 1000)
+            await call.begins_to_speak()
+            await call.says(AudioInputCommitted("u1"))
+            await call.passes(3000)
+
+            assert bytes(line.ear) == pcm
 
     play(scene)
 
