@@ -25,7 +25,7 @@ class BargeInRules:
     min_words           or so many words of it written down; 0 asks for none
     on_key              a key stops the agent as well
     resume_after_ms     when no word is understood within so many milliseconds after the voice, the agent goes on where
-                        it was cut off
+                        it was cut off; and sooner when it is known that there is none
     """
 
     protect_greeting: bool = False
@@ -54,6 +54,7 @@ class _Speech:
     is_committed: bool = False
     is_answered: bool = False
     is_weighed: bool = False
+    is_written: bool = False
     text: str = ""
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -135,6 +136,7 @@ class BargeIn:
         """Words of it: the next ones, which may end in the middle of one, or all at once."""
         speech = self._speech(item_id)
         speech.text = text if is_all else speech.text + text
+        speech.is_written = speech.is_written or is_all
         speech.news.set()
         if 0 < speech.words_wanted <= speech.words and not (speech.counts or speech.is_answered):
             speech.counts = True
@@ -189,7 +191,7 @@ class BargeIn:
     async def _wait_for_words(self, speech: _Speech, resume_after_s: float) -> None:
         """Stops the paused agent when words come, and lets it go on when none do; words that come later stop it."""
         if await speech.comes_to(lambda speech: speech.has_stopped or speech.words > 0, MAX_VOICE_S):
-            await speech.comes_to(lambda speech: speech.words > 0, resume_after_s)
+            await speech.comes_to(lambda speech: speech.words > 0 or speech.is_written, resume_after_s)
             speech.is_weighed = False
             speech.counts = speech.words > 0
             speech.words_wanted = 1

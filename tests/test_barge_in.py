@@ -592,6 +592,23 @@ def test_after_a_sound_without_words_the_agent_goes_on_exactly_where_it_was_hear
     play(scene)
 
 
+def test_a_sound_that_is_known_to_be_without_words_is_not_waited_for() -> None:
+    async def scene() -> None:
+        line = Ear()
+        async with Scene(line, barge_in=PATIENT) as call:
+            pcm = await call.replies("r1", 3000)
+            await call.passes(500)
+            await call.begins_to_speak()
+            await call.passes(200)
+            await call.stops_speaking(text="")
+            await call.passes(2600)
+
+            assert bytes(line.ear) == pcm
+            assert (len(call.seen(Resumed)), call.seen(Interrupted), call.sent(ResponseCreate)) == (1, [], [])
+
+    play(scene)
+
+
 def test_audio_that_comes_during_a_pause_is_heard_after_it_in_order_and_whole() -> None:
     async def scene() -> None:
         line = Ear()

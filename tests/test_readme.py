@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.carrier import pytest_plugin
 from gateway.cli import main
 
 README = Path("README.md").read_text("utf-8")
@@ -16,6 +17,14 @@ def test_the_python_example_runs_up_to_its_main() -> None:
     names: dict[str, object] = {"__name__": "example"}
     exec(compile(example[1], "README.md", "exec"), names)
     assert callable(names["main"])
+
+
+def test_the_pytest_example_is_the_one_that_the_fixtures_own_test_runs() -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shown = [line for line in examples[1].splitlines() if line]
+    documented = [line[4:] for line in (pytest_plugin.__doc__ or "").splitlines() if line.startswith("    ")]
+
+    assert shown == documented
 
 
 @pytest.mark.parametrize(
