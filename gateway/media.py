@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 
 from agents.errors import ChannelError
 from channels.media_socket import MediaSocket
-from channels.media_streams import Connected, Start
+from channels.media_streams import Connected, Media, Start
 from gateway.calls import Calls
 from gateway.log import current_call
 from gateway.settings import Settings
@@ -61,15 +61,15 @@ def media_endpoint(
 
 
 async def _start(socket: MediaSocket) -> Start:
-    """Waits for `start`. Raises ChannelError when something else comes first, or nothing in time."""
+    """Waits for `start`. Raises ChannelError when something without sense comes first, or none in time."""
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             while True:
                 match await socket.receive(START_TIMEOUT_S):
                     case Start() as start:
                         return start
-                    case Connected():
-                        continue
+                    case Connected() | Media():
+                        continue  # audio of a stream that has not begun is nobody's
                     case None:
                         raise ChannelError("closed before its start message")
                     case other:

@@ -25,6 +25,7 @@ from tests.service import ACCOUNT, NUMBER, PUBLIC, TOKEN, RunningService, runnin
 
 GREETING: tuple[Step, ...] = (Expect(ResponseCreate), Say("Hello.", 300))
 QUIET = bytes([0xFF]) * 160
+LOUD = bytes([0x80, 0x00]) * 80
 
 
 def agent(*steps: Step, name: str = "test", **more: Any) -> RealtimeAgent:
@@ -366,8 +367,27 @@ def test_a_socket_that_sends_no_start_is_closed(monkeypatch: pytest.MonkeyPatch)
                 await leg.receive()
             async with service.leg(start) as leg:
                 await leg.connected()
-                await leg.media(QUIET)
+                await leg.dtmf("5")
                 await leg.receive()
+
+    run(test)
+
+
+def test_media_before_the_start_is_ignored() -> None:
+    async def test() -> None:
+        ours = agent()
+        async with running(ours) as service:
+            start = await service.ring()
+            async with service.leg(start) as leg:
+                await leg.connected()
+                await leg.media(LOUD)
+                await leg.begin()
+                await leg.media(QUIET)
+                await until(lambda: any(isinstance(event, AudioInputAppend) for event in models(ours)[0].sent))
+                await leg.stop()
+                await leg.receive()
+            heard = b"".join(event.pcm for event in models(ours)[0].sent if isinstance(event, AudioInputAppend))
+            assert heard.strip(b"\0") == b""
 
     run(test)
 
