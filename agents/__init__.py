@@ -1,6 +1,8 @@
 """The conversation: what an agent is, the session it talks in, the models it talks with. No HTTP, no telephone."""
 
 from agents.agent import CallContext, RealtimeAgent
+from agents.barge_in import BargeInRules
+from agents.digits import DigitRules
 from agents.errors import (
     ChannelError,
     ConfigError,
@@ -10,6 +12,8 @@ from agents.errors import (
     ProviderError,
     ToolError,
 )
+from agents.history import HistoryItem
+from agents.idle import IdleStep
 from agents.realtime import (
     RealtimeAuthenticateOptions,
     RealtimeChannel,
@@ -27,14 +31,20 @@ from agents.realtime import (
     Voice,
 )
 from agents.session import RealtimeSession
+from agents.time_limit import DurationWarning
 from agents.tools import FunctionTool, ToolContext, hang_up, tool
 
 __all__ = [
+    "BargeInRules",
     "CallContext",
     "ChannelError",
     "ConfigError",
+    "DigitRules",
+    "DurationWarning",
     "FunctionTool",
     "GatewayError",
+    "HistoryItem",
+    "IdleStep",
     "NotSupportedError",
     "Problem",
     "ProviderError",

@@ -41,11 +41,16 @@ PYTEST_PLUGIN = "channels.carrier.pytest_plugin"
 """Only pytest loads it."""
 
 PUBLIC = [
+    "BargeInRules",
     "CallContext",
     "ChannelError",
     "ConfigError",
+    "DigitRules",
+    "DurationWarning",
     "FunctionTool",
     "GatewayError",
+    "HistoryItem",
+    "IdleStep",
     "NotSupportedError",
     "Problem",
     "ProviderError",
