@@ -59,9 +59,14 @@ class LineClock:
         self._frame_s = duration_ms / 1000
         self._most.take(self._frame_at - now, now)
 
+    @property
+    def spread_s(self) -> float:
+        """How much later than the quickest messages others have come lately."""
+        return max(-self._most.value(0.0), LEAST_SPREAD_S)
+
     def span(self, now: float) -> Span:
         """When a message was sent that arrives now: after the last frame, before the next, and not too long ago."""
-        spread = max(-self._most.value(0.0), LEAST_SPREAD_S)
+        spread = self.spread_s
         if not self._least.is_known or now - self._frame_at > MAX_LATE_S:
             return Span(now - spread, now)
         latest = min(now, self._frame_at + self._frame_s)

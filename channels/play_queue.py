@@ -41,15 +41,15 @@ class Stretch:
     before_ms: float = 0.0
     has_ended: bool = False
 
-    def heard_ms(self, position_ms: float) -> float:
+    def heard_ms(self, position_ms: float, ended_ms: float = ENDED_MS) -> float:
         """How much of the audio is heard when the line has played so far. All of it, at the end of an item."""
         length_ms = min(self.end_ms - self.start_ms, self.audio_ms)
         heard_ms = max(0.0, min(position_ms - self.start_ms, length_ms))
-        is_near_end = self.has_ended and heard_ms > 0 and self.audio_ms - heard_ms < ENDED_MS
+        is_near_end = self.has_ended and heard_ms > 0 and self.audio_ms - heard_ms < ended_ms
         return self.audio_ms if is_near_end else heard_ms
 
-    def is_heard(self, position_ms: float) -> bool:
-        return self.has_ended and self.heard_ms(position_ms) >= self.audio_ms
+    def is_heard(self, position_ms: float, ended_ms: float = ENDED_MS) -> bool:
+        return self.has_ended and self.heard_ms(position_ms, ended_ms) >= self.audio_ms
 
 
 @dataclass(slots=True)
@@ -182,19 +182,19 @@ class PlayQueue:
             return (self.played_ms + limit_ms) / 2
         return min(by_clock, limit_ms)
 
-    def unheard(self, position_ms: float) -> tuple[Heard, ...]:
-        """Each item that is not heard to its end at this position, oldest first."""
+    def unheard(self, position_ms: float, ended_ms: float = ENDED_MS) -> tuple[Heard, ...]:
+        """Each item that is not heard to its end at this position, oldest first. Of less than `ended_ms`, none is."""
         items: dict[SpokenItem, list[Stretch]] = {}
         for stretch in self.stretches:
             items.setdefault(stretch.item, []).append(stretch)
         return tuple(
             _heard(
                 item,
-                pieces[0].before_ms + sum(piece.heard_ms(position_ms) for piece in pieces),
+                pieces[0].before_ms + sum(piece.heard_ms(position_ms, ended_ms) for piece in pieces),
                 pieces[0].before_ms + sum(piece.audio_ms for piece in pieces),
             )
             for item, pieces in items.items()
-            if not all(piece.is_heard(position_ms) for piece in pieces)
+            if not all(piece.is_heard(position_ms, ended_ms) for piece in pieces)
         )
 
 

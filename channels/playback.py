@@ -13,7 +13,7 @@ from agents.events import Heard
 from agents.realtime import SpokenItem
 from channels.line_clock import Span
 from channels.mulaw import FRAME_MS
-from channels.play_queue import MAX_RUNS, PlayQueue, begun
+from channels.play_queue import ENDED_MS, MAX_RUNS, PlayQueue, begun
 
 MARK_EVERY_MS: Final = 200
 """The most audio between two marks. Half of it, or double, told no better or worse what was heard (`voice-gateway
@@ -22,6 +22,11 @@ heard`): the clock is good for as long as a line does not stop.
 
 SPARE_MS: Final = 100
 """Audio that reaches a line with less than this left to play may find it dry: marks are closer together there."""
+
+ENDED_LATE_MS: Final = 25
+"""Where messages come late one by one, an item of which less seems unheard counts as heard to its end: more than the
+frame between two dates of a mark. A model that is told to forget what was heard says it again.
+"""
 
 MAX_CUTS: Final = 16
 """Cuts whose fence is waited for; a line that returns none of so many never will."""
@@ -46,10 +51,11 @@ class Cut:
             self._returned.append((mark.position_ms, when))
         return True
 
-    def settle(self, fence: Span) -> None:
+    def settle(self, fence: Span, spread_s: float) -> None:
         """The fence has come back: no mark of the old audio is still on its way.
 
         Marks were reached one after the other, as fast as audio plays; the rest was thrown away, all in one moment.
+        On a line whose messages come up to `spread_s` late, ends are told apart less well.
         """
         queue = self._queue
         self._returned += [(mark.position_ms, fence) for mark in queue.marks.values() if mark.asked_at is None]
@@ -63,7 +69,8 @@ class Cut:
             elif was_reached is False:
                 limit_ms, at = position_ms, Span(min(at.earliest, when.latest), min(at.latest, when.latest))
                 break
-        self.heard = queue.unheard(queue.position_below(limit_ms, at))
+        ended_ms = min(max(ENDED_MS, spread_s * 1000), ENDED_LATE_MS)
+        self.heard = queue.unheard(queue.position_below(limit_ms, at), ended_ms)
 
     def _was_reached(self, position_ms: float, when: Span, cleared: Span) -> bool | None:
         """Whether a mark that came back was reached, rather than thrown away. None when it was about to be reached."""
@@ -138,12 +145,15 @@ class Playback:
         self._queue.mark(name, now)
         return name
 
-    def echoed(self, name: str, when: Span) -> Cut | None:
-        """A mark came back, sent at `when`. Gives the cut that this settles. One that is not outstanding is ignored."""
+    def echoed(self, name: str, when: Span, spread_s: float = 0.0) -> Cut | None:
+        """A mark came back, sent at `when`. Gives the cut that this settles. One that is not outstanding is ignored.
+
+        `spread_s` is how late other messages have come lately.
+        """
         for cut in self._cuts:
             if cut.fence == name:
                 self._measure(cut.cleared_at, when)
-                return self._settle(cut, when)
+                return self._settle(cut, when, spread_s)
             if cut.echoed(name, when):
                 return None
         mark = self._queue.marks.pop(name, None)
@@ -176,11 +186,11 @@ class Playback:
         took_s = max(0.0, when.earliest - asked_at)
         self._round_trip_s = took_s if self._round_trip_s is None else min(took_s, self._round_trip_s)
 
-    def _settle(self, cut: Cut, when: Span) -> Cut:
+    def _settle(self, cut: Cut, when: Span, spread_s: float) -> Cut:
         """The fence of this cut is back. What was cut before it, whose fence was lost, stays as the clock had it."""
         while self._cuts.popleft() is not cut:
             pass
-        cut.settle(when)
+        cut.settle(when, spread_s)
         return cut
 
     def _tell_heard(self) -> None:

@@ -171,7 +171,7 @@ class TwilioChannel:
             raise ChannelError(f"no media stream came within {ARRIVAL_TIMEOUT_S:g} s") from None
 
     def _echoed(self, name: str) -> None:
-        settled = self._playback.echoed(name, self._line_clock.span(self._clock()))
+        settled = self._playback.echoed(name, self._line_clock.span(self._clock()), self._line_clock.spread_s)
         if settled in [wait.cut for wait in self._waits]:
             while self._waits[0].cut is not settled:
                 self._waits.popleft().end()

@@ -394,6 +394,20 @@ def test_an_item_goes_on_from_0_after_a_clear() -> None:
     assert playback.clear(0.75).heard == (Heard("hello", 0, 250, 500),)
 
 
+@pytest.mark.parametrize(("spread_s", "unheard"), [(0.002, True), (0.02, True), (0.1, False)])
+def test_an_end_that_is_cut_by_a_hair_is_an_end_where_messages_come_late_one_by_one(
+    spread_s: float, unheard: bool
+) -> None:
+    playback = Playback()
+    send(playback, HELLO, 1000, 5.0)
+    playback.ended(HELLO)
+
+    cut = playback.clear(5.979)
+    playback.echoed(cut.fence, at(5.979), spread_s)
+
+    assert cut.heard == ((Heard("hello", 0, 979, 1000),) if unheard else ())
+
+
 def test_a_fence_settles_its_cut_once() -> None:
     playback = Playback()
     send(playback, HELLO, 500, 0.0)
