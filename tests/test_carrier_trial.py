@@ -54,6 +54,16 @@ def test_what_is_thrown_away_is_what_was_not_heard() -> None:
     assert outcome.error_ms == pytest.approx(0, abs=3)
 
 
+@pytest.mark.parametrize(("lead_ms", "silent_ms"), [(None, 0), (200, 320)])
+def test_a_service_that_stalls_is_heard_only_where_audio_is_paced(lead_ms: float | None, silent_ms: float) -> None:
+    reply = Reply(items_ms=(6000.0,), delta_ms=100, speed=20)
+
+    outcome = try_once(Scene(reply=reply, network=NEAR, interrupt_s=None, stalls=((3.0, 0.5),), lead_ms=lead_ms))
+
+    assert outcome.silent_ms == pytest.approx(silent_ms, abs=60)
+    assert (outcome.lost_ms, outcome.doubled_ms) == (0, 0)
+
+
 @pytest.mark.parametrize("delta_ms", [1.0, 20.0, 100.0, 400.0, 4000.0])
 def test_the_size_of_the_models_deltas_makes_no_difference(delta_ms: float) -> None:
     scene = Scene(reply=replace(REPLY, delta_ms=delta_ms), network=Network(rtt_ms=80), interrupt_s=2.345)
@@ -66,7 +76,7 @@ def test_a_reply_that_nobody_interrupts_arrives_whole_and_once() -> None:
 
     outcome = try_once(Scene(reply=reply, network=Network(rtt_ms=80, jitter_ms=30, seed=7), interrupt_s=None))
 
-    assert outcome == Outcome()
+    assert outcome == Outcome(silent_ms=100.0)  # 300 ms were there for a pause of 400
 
 
 def test_a_reply_that_is_paced_leaves_less_to_throw_away() -> None:

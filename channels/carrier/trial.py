@@ -36,9 +36,10 @@ class Outcome:
     """What came of one trial, in milliseconds.
 
     `error_ms` is what the model believes that the caller heard, minus what the phone had played when it fell silent;
-    None when nothing was cut off. `stale_ms` was played after a clear, `dropped_ms` thrown away by it. `lost_ms` and
-    `doubled_ms` are of a reply that nobody interrupted. The rest are faults: a clear when the whole reply had been
-    played, a truncate of an item that was heard to its end, one beyond what was sent, one more than once.
+    None when nothing was cut off. `stale_ms` was played after a clear, `dropped_ms` thrown away by it. `lost_ms`,
+    `doubled_ms` and the silence that was heard within it, `silent_ms`, are of a reply that nobody interrupted. The rest
+    are faults: a clear when the whole reply had been played, a truncate of an item that was heard to its end, one
+    beyond what was sent, one more than once.
     """
 
     error_ms: float | None = None
@@ -46,6 +47,7 @@ class Outcome:
     dropped_ms: float = 0.0
     lost_ms: float = 0.0
     doubled_ms: float = 0.0
+    silent_ms: float = 0.0
     clears_in_silence: int = 0
     truncates_of_heard: int = 0
     truncates_beyond: int = 0
@@ -62,6 +64,7 @@ class _Trial:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._heard = bytearray()
+        self._silent_ms = self._pausing_ms = 0.0
         self._tally = Tally()
 
     async def run(self) -> Outcome:
@@ -91,6 +94,9 @@ class _Trial:
     def _phone(self, tick: Tick) -> Move:
         if tick.ulaw:
             self._heard += tick.ulaw
+            self._silent_ms, self._pausing_ms = self._silent_ms + self._pausing_ms, 0.0
+        elif self._heard:
+            self._pausing_ms += FRAME_MS
         return Move(is_hang_up=tick.at_ms >= self._ends_ms)
 
     def _outcome(self, model: TrialModel) -> Outcome:
@@ -98,7 +104,9 @@ class _Trial:
         played_ms = tally.played_ms
         if self._scene.interrupt_s is None:
             lost_ms, doubled_ms = difference(bytes(self._heard), _on_the_wire(model.sent_pcm))
-            return Outcome(lost_ms=lost_ms, doubled_ms=doubled_ms, problems=tuple(tally.errors))
+            return Outcome(
+                lost_ms=lost_ms, doubled_ms=doubled_ms, silent_ms=self._silent_ms, problems=tuple(tally.errors)
+            )
         cleared = tally.clearings[0] if tally.clearings else None
         true_ms = heard_of_each(model.received_ms, cleared.played_ms if cleared else played_ms)
         told_ms = dict(model.truncated_ms)
