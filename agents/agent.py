@@ -14,6 +14,9 @@ from agents.templates import render
 from agents.time_limit import DurationWarning
 from agents.tools import FunctionTool
 
+STALLED_S: Final = 0.75
+"""Audio that stops for so long in the middle of speech has stalled. Frames come every 20 ms, in silence too."""
+
 MAX_DURATION_S: Final = 3600.0
 """Default for the longest call: an hour, as long as OpenAI keeps one session."""
 
@@ -44,7 +47,8 @@ class RealtimeAgent:
     `greeting` is spoken first, word for word. `config` holds voice, turn detection and the like; its instructions,
     tools and variables are filled in for each session. `barge_in` says what stops the agent while it speaks, `keys`
     how the caller's keys are collected, `idle` what happens step by step when the caller is silent. `max_duration_s`
-    ends a call that goes on for too long, after `duration_warning`.
+    ends a call that goes on for too long, after `duration_warning`. A caller's audio that stops for `stalled_s` in the
+    middle of speech is followed by silence, so that the turn ends; None leaves the turn open.
     """
 
     name: str
@@ -59,6 +63,7 @@ class RealtimeAgent:
     idle: tuple[IdleStep, ...] = ()
     max_duration_s: float = MAX_DURATION_S
     duration_warning: DurationWarning | None = None
+    stalled_s: float | None = STALLED_S
 
     def __post_init__(self) -> None:
         names = [tool.name for tool in self.tools]

@@ -196,7 +196,8 @@ class BargeIn:
             speech.counts = speech.words > 0
             speech.words_wanted = 1
             if not (speech.counts or self._is_weighing()):
-                speech.counts = not await self._speaking.resume()
+                is_resumed = await self._speaking.resume()
+                speech.counts = speech.counts or not is_resumed
         speech.is_weighed = False
         if speech.counts and not speech.is_answered:
             await self._speaking.stop(cancel=True)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from agents.barge_in import BargeIn
 from agents.emitter import Emitter
-from agents.errors import ChannelError, ProviderError
+from agents.errors import ChannelError, NotSupportedError, ProviderError
 from agents.events import (
     AudioInputAppend,
     AudioInputCommitted,
@@ -27,8 +27,10 @@ from agents.events import (
     EndReason,
     Error,
     ItemCreate,
+    ItemTruncate,
     Raw,
     RawEvent,
+    ResponseCancel,
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
@@ -380,10 +382,17 @@ class Conversation:
     # ---- to the model ----
 
     async def send(self, event: ClientEvent) -> None:
-        """Sends to the model. A model's side that fails ends the conversation instead of raising here."""
+        """Sends to the model. A model's side that fails ends the conversation instead of raising here.
+
+        One that knows no cancelling or truncating is not told: the line is silent, which is what the caller wants.
+        """
         if isinstance(event, ResponseCreate):
             self._watch.asked()
         try:
             await self._connection.send(event)
         except ProviderError as error:
             self._fail(error)
+        except NotSupportedError as error:
+            if not isinstance(event, (ResponseCancel, ItemTruncate)):
+                raise
+            log.debug("the model is not told of the interruption: %s", error)

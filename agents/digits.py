@@ -1,10 +1,6 @@
 """Collects the keys that a caller presses into entries. Pure: time is an argument, in seconds of a forward clock."""
 
 from dataclasses import dataclass
-from typing import Final
-
-MASK: Final = "•"
-"""Stands for one key of a secret: no key itself, as * is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +11,7 @@ class DigitRules:
     terminator    the key that completes an entry and is no part of it; None for none
     max_digits    an entry of so many keys is complete: longer than any card number by default
     timeout_s     an entry is complete when no key follows within so many seconds: as long as people take to look one up
-    sensitive     entries are secrets: models, logs and transcripts learn only their length
+    sensitive     entries are secrets: logs hold none of them, and models and transcripts learn only their length
     """
 
     to_model: bool = False
@@ -67,11 +63,6 @@ class Digits:
     def _complete(self) -> str:
         entry, self._entry = self._entry, ""
         return entry
-
-
-def masked(entry: str) -> str:
-    """The entry as logs and transcripts may show a sensitive one: its length alone."""
-    return MASK * len(entry)
 
 
 def told_to_model(entry: str, rules: DigitRules) -> str:

@@ -7,8 +7,8 @@ from typing import Final
 from agents.digits import DigitRules, Digits, told_to_model
 from agents.events import DigitsEntered, Dtmf, SessionEvent
 
-KEY_TONE_S: Final = 0.5
-"""How long after a secret key its tone may still sound: the model hears silence."""
+KEY_TONE_S: Final = 1.0
+"""How long after the last key of a secret its tone may still sound: the model hears silence."""
 
 
 class Keypad:
@@ -27,19 +27,18 @@ class Keypad:
         self._stop = stop
         self._now = asyncio.get_running_loop().time
         self._digits = Digits(rules)
-        self._secret_until = 0.0
+        self._tone_until = 0.0
 
     @property
     def is_secret(self) -> bool:
         """True while a secret is typed, and until its last tone has died away: the model must not hear the caller."""
-        return self._now() < self._secret_until
+        return self._rules.sensitive and (self._digits.is_collecting or self._now() < self._tone_until)
 
     async def press(self, digit: str) -> None:
         """The caller presses a key. Raises ChannelError when that stops the agent and the line breaks."""
         now = self._now()
         entry = self._digits.press(digit, now)
-        if self._rules.sensitive:
-            self._secret_until = now + (self._rules.timeout_s if self._digits.is_collecting else KEY_TONE_S)
+        self._tone_until = now + KEY_TONE_S
         self._tell(Dtmf(digit, sensitive=self._rules.sensitive))
         if self._stop:
             await self._stop()
@@ -52,7 +51,6 @@ class Keypad:
             await self._entered(entry)
 
     async def _entered(self, entry: str) -> None:
-        self._secret_until = min(self._secret_until, self._now() + KEY_TONE_S)
         self._tell(DigitsEntered(entry, sensitive=self._rules.sensitive))
         if self._rules.to_model:
             await self._ask(told_to_model(entry, self._rules))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final
 
 from agents.agent import RealtimeAgent
@@ -11,16 +12,13 @@ from agents.errors import ProviderError
 from agents.events import AudioInputAppend, ClientEvent, EndReason
 from agents.idle import VOICE_HOLD_S, WORDS_S, IdleLadder
 from agents.speaking import Speaking
-from agents.time_limit import TimeLimit
+from agents.time_limit import DurationWarning, TimeLimit
 
 CHECK_S: Final = 0.25
 """How often the time is looked at."""
 
 MODEL_SILENCE_S: Final = 20.0
 """Longest that a model may say nothing at all while it owes us something: a caller is waiting on a silent line."""
-
-STALLED_S: Final = 0.75
-"""Audio that stops for so long in the middle of speech has stalled. Frames come every 20 ms, in silence too."""
 
 STALL_SILENCE_MS: Final = 1000
 """Silence that the model then hears once in place of it: enough for it to notice that the turn is over."""
@@ -51,7 +49,9 @@ class Watch:
         self._end = end
         self._fail = fail
         self._ladder = IdleLadder(agent.idle_for(context), has_transcripts=has_transcripts)
+        self._stalled_s = inf if agent.stalled_s is None else agent.stalled_s
         self._limit = TimeLimit(agent.max_duration_s, agent.duration_warning_for(context), self._now())
+        self._warning: DurationWarning | None = None
         self._has_greeting = agent.greeting is not None
         self._has_transcripts = has_transcripts
         self._is_leaving = False
@@ -86,6 +86,8 @@ class Watch:
     def asked(self) -> None:
         """The model was asked for something: its time to answer begins."""
         self._model_spoke_at = self._now()
+        if not self._speaking.is_heard:
+            self.dead_air.owed(self._now())
 
     def voice_started(self) -> None:
         self._is_voice_active = self._is_answered = True
@@ -140,14 +142,16 @@ class Watch:
             self._fail(ProviderError(f"the model was silent for {MODEL_SILENCE_S:g} s", code="timeout", retryable=True))
             return
         await self._look_at_keys()
-        if warning := self._limit.due(now):
-            await self._speaking.request(say=warning.say)
+        self._warning = self._limit.due(now) or self._warning
+        if self._warning and self._speaking.is_settled:  # who is stopped forgets what was still to be said
+            say, self._warning = self._warning.say, None
+            await self._speaking.request(say=say)
         await self._mind_stall(now)
         await self._mind_silence(now)
 
     async def _mind_stall(self, now: float) -> None:
         """Audio that stops in mid-speech would leave the turn open for as long as it is away."""
-        if self._is_voice_active and self._audio_at is not None and now - self._audio_at > STALLED_S:
+        if self._is_voice_active and self._audio_at is not None and now - self._audio_at > self._stalled_s:
             self._audio_at = None
             await self._send(AudioInputAppend(bytes(STALL_SILENCE_MS * PCM_BYTES_PER_MS)))
 

@@ -60,6 +60,7 @@ class DrivenModel:
         self.sent: list[ClientEvent] = []
         self.is_closed = False
         self.failure: ProviderError | None = None
+        self.knows_no: tuple[type[ClientEvent], ...] = ()
         self._said: asyncio.Queue[ServerEvent | ProviderError | None] = asyncio.Queue()
 
     async def connect(self, options: RealtimeConnectOptions | None = None) -> Self:
@@ -79,9 +80,11 @@ class DrivenModel:
         return "driven-1"
 
     async def send(self, event: ClientEvent) -> None:
-        """Raises `failure` when a test sets it."""
+        """Raises `failure` when a test sets it, and NotSupportedError for what it knows no words for."""
         if self.failure:
             raise self.failure
+        if isinstance(event, self.knows_no):
+            raise NotSupportedError(f"no words for {event.kind}")
         self.sent.append(event)
 
     async def __aiter__(self) -> AsyncIterator[ServerEvent]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.digits import DigitRules, Digits, masked, told_to_model
+from agents.digits import DigitRules, Digits, told_to_model
 from agents.events import ChannelDigit, DigitsEntered, Dtmf, SessionEvent
 
 KEYS = "0123456789ABCD*#"
@@ -147,11 +147,6 @@ def test_no_key_is_lost_and_no_entry_too_long(keys: str, max_digits: int, termin
 )
 def test_the_model_is_told_in_a_sentence(entry: str, rules: DigitRules, text: str) -> None:
     assert told_to_model(entry, rules) == text
-
-
-def test_a_mask_shows_the_length_alone() -> None:
-    assert masked("41*#") == "••••"
-    assert masked("") == ""
 
 
 @pytest.mark.parametrize("event", [Dtmf("7", sensitive=True), DigitsEntered("7777", sensitive=True), ChannelDigit("7")])

@@ -236,15 +236,18 @@ def test_a_position_is_a_whole_number_of_milliseconds_between_nothing_and_what_w
 def test_a_model_without_cancel_and_truncate_is_silent_on_the_phone_all_the_same(told: bool) -> None:
     async def scene() -> None:
         async with Scene() as call:
+            call.model.knows_no = (ResponseCancel, ItemTruncate)
             await call.replies("r1", 1000, done=False)
             await call.passes(300)
 
             await (call.session.interrupt() if told else call.begins_to_speak())
+            await call.passes(100)
             sent_before = len(call.channel.heard)
             await call.says(AudioOutputDelta("r1", "item-r1", 0, voice(500)), ResponseDone("r1", "completed"))
 
             assert (call.channel.interruptions, len(call.seen(Interrupted))) == (1, 1)
             assert len(call.channel.heard) == sent_before
+            assert call.session.closed is None
 
     play(scene)
 

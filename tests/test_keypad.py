@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from agents.barge_in import BargeInRules
-from agents.digits import MASK, DigitRules
+from agents.digits import DigitRules
 from agents.events import (
     AudioInputAppend,
     DigitsEntered,
@@ -99,12 +99,12 @@ def test_the_model_neither_hears_nor_is_told_a_secret() -> None:
             await press(call, "4")
             await call.hears(500)
             await press(call, "2#")
-            await call.hears(400)
+            await call.hears(900)
             typing = appended(call)[5:]
             await call.hears(300)
 
             assert set(typing) == {SILENT_FRAME}
-            assert len(typing) == 45
+            assert len(typing) == 70
             assert appended(call)[-1] == VOICED_FRAME
             assert messages(call) == ["The caller typed 2 digits."]
             assert [item.text for item in call.session.history] == ["The caller typed 2 digits."]
@@ -134,7 +134,6 @@ def test_no_repr_of_an_event_shows_a_key() -> None:
             assert not any(key in shown for key in "97*")
             assert [event.sensitive for event in call.seen(Dtmf)] == [True] * 3
             assert [event.sensitive for event in call.seen(DigitsEntered)] == [True]
-            assert MASK not in shown
 
     play(scene)
 

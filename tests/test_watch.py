@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from agents import ProviderError, RealtimeSession, Transcription, tool
+from agents.agent import STALLED_S
+from agents.barge_in import BargeInRules
 from agents.events import (
     AudioInputAppend,
     AudioInputCommitted,
@@ -21,7 +23,7 @@ from agents.events import (
 from agents.idle import VOICE_HOLD_S, WORDS_S, IdleStep
 from agents.realtime import SessionConfig
 from agents.time_limit import DurationWarning
-from agents.watch import CHECK_S, MODEL_SILENCE_S, STALL_SILENCE_MS, STALLED_S
+from agents.watch import CHECK_S, MODEL_SILENCE_S, STALL_SILENCE_MS
 from tests.scene import VOICED_FRAME, LateLine, Scene, play, reply, voice
 
 ASK = IdleStep(after_s=10, say="Are you still there?")
@@ -254,8 +256,24 @@ def test_a_warning_waits_for_the_reply_that_is_being_said() -> None:
                 await call.says(TranscriptInput("u1", "go on"))
             before = asked(call)
             await call.says(ResponseDone("r1", "completed"))
+            await call.passes(SLACK_MS)
 
             assert (before, asked(call)) == ([], ["Soon."])
+
+    play(scene)
+
+
+def test_a_caller_who_interrupts_the_reply_before_the_warning_is_warned_all_the_same() -> None:
+    async def scene() -> None:
+        async with Scene(max_duration_s=60, duration_warning=DurationWarning(before_s=30, say="Soon.")) as call:
+            await call.passes(29_500)
+            await call.says(*reply("r1", voice(5000), done=False))
+            await call.passes(1000)
+            await call.session.interrupt()
+            await call.says(ResponseDone("r1", "cancelled"))
+            await call.passes(SLACK_MS)
+
+            assert asked(call) == ["Soon."]
 
     play(scene)
 
@@ -328,6 +346,21 @@ def test_a_model_that_fails_while_it_is_watched_ends_the_call_as_its_own_fault()
     play(scene)
 
 
+def test_a_wait_for_the_answer_to_words_that_stopped_the_agent_is_counted() -> None:
+    async def scene() -> None:
+        async with Scene(barge_in=BargeInRules(min_words=2)) as call:
+            await call.replies("r1", 5000)
+            await call.passes(1000)
+            await call.begins_to_speak()
+            await call.stops_speaking(text="stop it please")
+            await call.passes(3000)
+            await call.replies("r2", 1000)
+
+            assert 2900 <= call.session.worst_silence_ms <= 3100
+
+    play(scene)
+
+
 # ---- audio that stalls ----
 
 
@@ -350,6 +383,19 @@ def test_audio_that_stalls_in_mid_speech_is_followed_by_a_second_of_silence_once
 
             assert before == 15
             assert appended(call)[15:] == [STALL]
+
+    play(scene)
+
+
+def test_a_stall_is_left_alone_where_the_agent_says_so() -> None:
+    async def scene() -> None:
+        async with Scene(stalled_s=None) as call:
+            await call.hears(100)
+            await call.begins_to_speak()
+            await call.hears(200)
+            await call.passes(10_000)
+
+            assert len(appended(call)) == 15
 
     play(scene)
 
