@@ -1,6 +1,7 @@
 """The OpenAI wire: exact messages, judged by OpenAI's own types, and a decoder that hostile messages cannot hurt."""
 
 import json
+from base64 import b64encode
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from agents.events import (
     AudioInputAppend,
     AudioInputClear,
     AudioInputCommit,
+    AudioOutputDelta,
     ClientEvent,
     ItemCreate,
     ItemDelete,
@@ -355,6 +357,17 @@ def test_a_known_message_without_its_fields_is_a_wire_error(kind: str) -> None:
 def test_a_field_of_a_wrong_type_is_a_wire_error(broken: Json) -> None:
     with pytest.raises(WireError):
         decode(json.dumps(broken))
+
+
+def test_audio_whose_base64_is_split_in_the_middle_of_a_sample_loses_no_byte() -> None:
+    pcm = bytes(range(10))
+    pieces = [
+        said("response.output_audio.delta", **PART, delta=b64encode(part).decode()) for part in (pcm[:5], pcm[5:])
+    ]
+
+    deltas = [event for piece in pieces for event in decode(json.dumps(piece))]
+
+    assert b"".join(delta.pcm for delta in deltas if isinstance(delta, AudioOutputDelta)) == pcm
 
 
 def test_a_content_index_that_compatible_servers_leave_out_is_the_first() -> None:
