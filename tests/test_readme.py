@@ -34,6 +34,11 @@ def test_every_file_it_names_exists(path: str) -> None:
     assert Path(path).exists()
 
 
+@pytest.mark.parametrize("picture", re.findall(r"!\[[^]]+\]\(([^)]+)\)", README))
+def test_every_picture_it_shows_is_there(picture: str) -> None:
+    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\(`(\w+\.py)`\)|`(\w+\.py)`", README))))
 def test_every_module_it_names_exists(name: tuple[str, str]) -> None:
     assert list(Path().glob(f"[acg]*/**/{name[0] or name[1]}"))
