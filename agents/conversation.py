@@ -52,6 +52,7 @@ from agents.events import (
     TranscriptOutput,
     Usage,
 )
+from agents.goodbye import Goodbye
 from agents.history import CallHistory, HistoryItem
 from agents.keypad import Keypad
 from agents.realtime import (
@@ -127,9 +128,11 @@ class Conversation:
             end=self.end,
             fail=self._fail,
         )
+        self._goodbye = Goodbye(self._speaking)
         self._ending = asyncio.Event()
         self._closed = Closed("error")
         self._caller_is_speaking = False
+        self._is_closing = False
         self.is_muted = False
 
     @property
@@ -257,6 +260,7 @@ class Conversation:
             case SpeechStarted() | SpeechStopped() | AudioInputCommitted() | TranscriptInputDelta() | TranscriptInput():
                 await self._hear_voice(event)
             case ResponseCreated(response_id):
+                self._goodbye.response_began()
                 await self._speaking.created(response_id)
             case ResponseDone():
                 await self._speaking.done(event)
@@ -283,6 +287,7 @@ class Conversation:
             case SpeechStarted(item_id):
                 self._caller_is_speaking = True
                 self._watch.voice_started()
+                self._goodbye.voice_started()
                 if weighed:
                     await weighed.started(item_id)
                 elif self._voice_interrupts:
@@ -291,6 +296,7 @@ class Conversation:
             case SpeechStopped(item_id):
                 self._caller_is_speaking = False
                 self._watch.voice_stopped()
+                self._goodbye.voice_stopped()
                 if weighed:
                     weighed.stopped(item_id)
                 self._emit(Speech(active=False))
@@ -360,6 +366,20 @@ class Conversation:
         """
         return await self._speaking.wait_played(timeout_s)
 
+    async def wait_goodbye(self, response_id: str | None, timeout_s: float) -> bool:
+        """Waits until the caller heard the agent out and has nothing to add, as `Goodbye.wait` says."""
+        return await self._goodbye.wait(response_id, timeout_s)
+
+    def end_when_played(self, reason: EndReason, timeout_s: float) -> None:
+        """Ends the conversation when `wait_played` would return. Tools' answers are not spoken any more."""
+
+        async def wait() -> None:
+            await self.wait_played(timeout_s)
+            self.end(reason)
+
+        self._is_closing = True
+        self._start_task(wait, "closing")
+
     # ---- tools ----
 
     def _call_tool(self, call: ToolCall) -> None:
@@ -373,7 +393,7 @@ class Conversation:
         await self.send(ToolResult(call.call_id, output))
         self._emit(Tool(call.call_id, call.name, call.arguments, output))
         self._watch.tool_answered()
-        await self._speaking.tool_answered(call.call_id, respond=True)
+        await self._speaking.tool_answered(call.call_id, respond=not self._is_closing)
 
     async def _cancel_tool(self, call_id: str) -> None:
         if self._tool_calls.cancel(call_id):

@@ -150,12 +150,14 @@ class RealtimeSession:
     ) -> None:
         """Ends the conversation and waits until nothing of it is left. Safe at any time and any number of times.
 
-        `after_playback` first lets the caller hear what the agent is saying, for at most `timeout_s`. Called inside a
-        listener or a tool of this session it returns without waiting for the end, which follows at once.
+        `after_playback` first lets the caller hear what the agent is saying, for at most `timeout_s`; a caller who
+        interrupts it ends the call at once, as the program wanted it over. Called inside a listener or a tool of this
+        session it returns without waiting for the end, which follows by itself; who is cancelled while waiting has
+        closed the session all the same.
         """
-        if self._conversation:
-            if after_playback:
-                await self._conversation.wait_played(timeout_s)
+        if self._conversation and after_playback:
+            self._conversation.end_when_played(reason, timeout_s)
+        elif self._conversation:
             self._conversation.end(reason)
         elif self._root:
             self._closed = Closed(reason)
@@ -215,6 +217,15 @@ class RealtimeSession:
         False when the caller interrupted meanwhile.
         """
         return await self._live().wait_played(timeout_s)
+
+    async def wait_goodbye(self, response_id: str | None = None, timeout_s: float = PLAYBACK_TIMEOUT_S) -> bool:
+        """Waits until the caller heard the agent out and has nothing to add: for tools that end or hand over the call.
+
+        At most `timeout_s` for the agent, then half a minute for a caller who is speaking. False when the call should
+        go on: the caller interrupted the agent, also before this began if that stopped the response `response_id` (a
+        tool's own, `ToolContext.response_id`), or said something that is to be answered.
+        """
+        return await self._live().wait_goodbye(response_id, timeout_s)
 
     # ---- observation ----
 

@@ -71,6 +71,7 @@ class Speaking:
         self._cuts: list[Cut] = []
         self._cuts_made = 0
         self._interruptions = 0
+        self._turns = 0
         self._silencing = asyncio.Lock()
         self._is_over = False
         self.usage = Usage()
@@ -89,6 +90,20 @@ class Speaking:
     def is_at_work(self) -> bool:
         """True while a tool runs."""
         return self._replies.is_at_work
+
+    @property
+    def is_over(self) -> bool:
+        """True once the line was closed."""
+        return self._is_over
+
+    @property
+    def turns(self) -> int:
+        """How many turns were taken up for an answer: each plain request, and each response that nobody asked for."""
+        return self._turns
+
+    def is_silenced(self, response_id: str) -> bool:
+        """Whether this response was stopped before its end."""
+        return self._replies.is_silenced(response_id)
 
     @property
     def is_heard(self) -> bool:
@@ -110,10 +125,12 @@ class Speaking:
 
     async def request(self, *, say: str | None = None, instructions: str | None = None) -> None:
         """Asks for a response as soon as none is under way."""
+        self._turns += say is None
         self._replies.ask(say=say, instructions=instructions)
         await self._advance()
 
     async def created(self, response_id: str) -> None:
+        self._turns += not self._replies.is_busy
         cancel = self._replies.created(response_id)
         self._note_whether_settled()
         self._tell(Response(response_id))
@@ -143,9 +160,8 @@ class Speaking:
     async def tool_answered(self, call_id: str, *, respond: bool) -> None:
         self._replies.tool_answered(call_id)
         if respond:
-            await self.request()
-        else:
-            await self._advance()
+            self._replies.ask()
+        await self._advance()
 
     async def _advance(self) -> None:
         create = None if self._cuts or self._sounding.is_paused else self._replies.next()

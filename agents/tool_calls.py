@@ -42,7 +42,7 @@ class ToolCalls:
     async def _run(self, call: ToolCall) -> None:
         tool = self._tools.get(call.name)
         if tool:
-            output = await tool.call(call.arguments, ToolContext(self._session, call.call_id))
+            output = await tool.call(call.arguments, ToolContext(self._session, call.call_id, call.response_id))
         else:
             output = f"Error: there is no tool named {call.name[:80]!r}."
         self._running.pop(call.call_id, None)

@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from agents.cancelling import is_being_cancelled
 from agents.errors import ConfigError, ToolError
+from agents.idle import VOICE_HOLD_S
 from agents.realtime import ToolSchema
 from agents.tool_threads import run_in_thread
 
@@ -30,10 +31,14 @@ MAX_OUTPUT_CHARS: Final = 32_000
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may know of the call: take it as the parameter that is annotated with this class."""
+    """What a tool may know of the call: take it as the parameter that is annotated with this class.
+
+    `response_id` is the response that called the tool; None when no model did.
+    """
 
     session: "RealtimeSession"
     call_id: str
+    response_id: str | None = None
 
     @property
     def context(self) -> object:
@@ -164,10 +169,10 @@ GOODBYE_TIMEOUT_S: Final = 45.0
 """Longest goodbye that is heard to its end."""
 
 
-@tool(timeout_s=GOODBYE_TIMEOUT_S + DEFAULT_TIMEOUT_S)
+@tool(timeout_s=GOODBYE_TIMEOUT_S + VOICE_HOLD_S + DEFAULT_TIMEOUT_S)
 async def hang_up(call: ToolContext) -> str:
     """End the call. Say goodbye first: the call ends when the caller has heard everything said so far."""
-    if await call.session.wait_played(GOODBYE_TIMEOUT_S):
+    if await call.session.wait_goodbye(call.response_id, GOODBYE_TIMEOUT_S):
         await call.session.close("agent")
         return "The call is over."
     return "The caller spoke before the goodbye was over: the call goes on."

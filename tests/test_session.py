@@ -54,6 +54,7 @@ from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted_steps import Close, Expect, Fail, Say, Step
 from agents.realtime import AudioFormat, SessionConfig
 from channels.memory import MemoryChannel
+from tests.scene import Scene, play
 
 FRAME = bytes(960)
 """20 ms of silence."""
@@ -1300,3 +1301,84 @@ def test_close_after_playback_lets_the_caller_hear_the_agent_out() -> None:
         assert channel.is_closed
 
     run(test)
+
+
+@pytest.mark.parametrize("from_tool", [False, True])
+def test_close_after_playback_inside_a_listener_or_a_tool_returns_at_once_and_outlives_its_time(
+    from_tool: bool,
+) -> None:
+    returned: list[str] = []
+
+    @tool
+    async def leave(call: ToolContext) -> None:
+        await call.session.close("agent", after_playback=True)
+        returned.append("tool")
+
+    async def scene() -> None:
+        async with Scene(tools=(leave,)) as call:
+
+            async def close(_: Transcript) -> None:
+                await call.session.close("agent", after_playback=True)
+                returned.append("listener")
+
+            call.session.on("transcript", close)
+            await call.replies("r1", 40_000, done=False)
+            await call.says(ToolCall("r1", "c1", "leave", "{}") if from_tool else TranscriptInput("u1", "That is all."))
+            await call.says(AudioOutputDone("r1", "item-r1", 0), ResponseDone("r1", "completed"))
+            at_once = list(returned)
+            await call.passes(39_900)
+            before_the_end = call.session.closed
+            await call.passes(100)
+
+            assert at_once == ["tool" if from_tool else "listener"]
+            assert (before_the_end, call.session.closed) == (None, Closed("agent"))
+            assert call.sent(ResponseCreate) == []
+
+    play(scene)
+
+
+def test_a_caller_who_interrupts_what_close_waits_for_ends_the_call_at_once() -> None:
+    async def scene() -> None:
+        async with Scene() as call:
+            await call.replies("r1", 10_000)
+            closing = asyncio.create_task(call.session.close("agent", after_playback=True))
+            await call.passes(1000)
+            before = call.session.closed
+
+            await call.begins_to_speak()
+
+            assert (before, call.session.closed) == (None, Closed("agent"))
+            await closing
+
+    play(scene)
+
+
+def test_close_after_playback_waits_only_so_long() -> None:
+    async def scene() -> None:
+        async with Scene() as call:
+            await call.replies("r1", 10_000)
+            closing = asyncio.create_task(call.session.close(after_playback=True, timeout_s=3))
+            await call.passes(2900)
+            before = call.session.closed
+            await call.passes(100)
+
+            assert (before, call.session.closed) == (None, Closed("closed"))
+            await closing
+
+    play(scene)
+
+
+def test_who_is_cancelled_while_closing_after_playback_has_closed_the_session_all_the_same() -> None:
+    async def scene() -> None:
+        async with Scene() as call:
+            await call.replies("r1", 1000)
+            closing = asyncio.create_task(call.session.close(after_playback=True))
+            await call.settles()
+            closing.cancel()
+            await call.passes(980)
+            before = call.session.closed
+            await call.passes(20)
+
+            assert (before, call.session.closed) == (None, Closed("closed"))
+
+    play(scene)

@@ -16,6 +16,7 @@ from agents.agent import RealtimeAgent
 from agents.errors import ConfigError, ToolError
 from agents.events import Closed
 from agents.providers.scripted import ScriptedModel
+from agents.providers.scripted_steps import Say
 from agents.realtime import SpokenItem
 from agents.session import RealtimeSession
 from agents.tools import BUILT_IN, MAX_OUTPUT_CHARS, FunctionTool, ToolContext, hang_up, tool
@@ -384,11 +385,13 @@ def test_hang_up_waits_until_the_caller_has_heard_the_goodbye() -> None:
 def test_hang_up_is_called_off_when_the_caller_interrupts_the_goodbye() -> None:
     async def main() -> None:
         channel = MemoryChannel()
-        async with session_with(channel=channel) as session:
-            await channel.send_audio(ONE_SECOND, GOODBYE)
+        host = RealtimeAgent(name="host", model=ScriptedModel([Say("Goodbye.", 1000)]))
+        async with RealtimeSession(host, channel=channel) as session:
+            await turns_of_the_loop(100)
             hanging_up = asyncio.ensure_future(hang_up.call("{}", ToolContext(session, "call-1")))
             await turns_of_the_loop()
 
+            assert channel.is_playing
             await session.interrupt()
 
             assert await hanging_up == "The caller spoke before the goodbye was over: the call goes on."
