@@ -58,7 +58,9 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Dtmf:
-    digit: str
+    """A key that the caller pressed. It may be of a PIN: no log, repr or error has it."""
+
+    digit: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def decode(text: str | bytes) -> FromTwilio:
             return Mark(name)
         case {"event": "dtmf", "dtmf": {"digit": str(digit)}}:
             if len(digit) != 1 or digit not in "0123456789*#ABCD":
-                raise WireError(f"dtmf digit is not one key: {digit[:20]!r}")
+                raise WireError("dtmf digit is not one key")
             return Dtmf(digit)
         case {"event": "connected"}:
             return Connected()

@@ -38,9 +38,13 @@ class Cut:
     def __init__(self, queue: PlayQueue, fence: str, cleared_at: float, arrives_at: float) -> None:
         self.fence = fence
         self.cleared_at = cleared_at
-        self.heard = queue.unheard(queue.position_ms(arrives_at))
         self._queue = queue
         self._returned: list[tuple[float, Span]] = []
+        self.reckon(arrives_at)
+
+    def reckon(self, arrives_at: float) -> None:
+        """Takes what the clock says for a clear that arrives then."""
+        self.heard = self._queue.unheard(self._queue.position_ms(arrives_at))
 
     def echoed(self, name: str, when: Span) -> bool:
         """A mark came back. False when it is not one of the old audio's."""
@@ -172,6 +176,10 @@ class Playback:
         cut = Cut(queue, self._new_name(), now, now + self.round_trip_s)
         self._cuts.append(cut)
         return cut
+
+    def clear_left(self, cut: Cut, now: float) -> None:
+        """The clear of this cut leaves now: on a full socket that is later than when it was made."""
+        cut.reckon(now + self.round_trip_s)
 
     def _new_name(self) -> str:
         self._marks_made += 1

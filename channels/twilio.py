@@ -31,8 +31,8 @@ MARK_GRACE_S: Final = 3.0
 """How much later than the clock says the last mark may come back; then it is not coming."""
 
 FENCE_TIMEOUT_S: Final = 1.0
-"""Longest that a cut waits for its fence: more than twice the round trip of the longest telephone line. Callers speak
-for longer before an answer is due.
+"""Longest that a cut waits for its fence once that was sent: more than twice the round trip of the longest telephone
+line. Callers speak for longer before an answer is due.
 """
 
 MAX_REPORTS: Final = 10
@@ -43,20 +43,25 @@ _MESSAGE_BYTES: Final = MARK_EVERY_MS * _BYTES_PER_MS
 
 
 class _Wait:
-    """What a cut will turn out to have been, after at most so long. Any number may wait, each may be cancelled."""
+    """What a cut will turn out to have been. Any number may wait, each may be cancelled."""
 
-    def __init__(self, cut: Cut, timeout_s: float) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, cut: Cut) -> None:
         self.cut = cut
-        self._heard: asyncio.Future[tuple[Heard, ...]] = loop.create_future()
-        self._patience = loop.call_later(timeout_s, self.end)
+        self._heard: asyncio.Future[tuple[Heard, ...]] = asyncio.get_running_loop().create_future()
+        self._patience: asyncio.TimerHandle | None = None
 
     def __await__(self) -> Generator[Any, None, tuple[Heard, ...]]:
         return asyncio.shield(self._heard).__await__()
 
+    def expect(self, timeout_s: float) -> None:
+        """Ends in so long, unless it has ended before."""
+        if not self._heard.done():
+            self._patience = asyncio.get_running_loop().call_later(timeout_s, self.end)
+
     def end(self) -> None:
         """Lets all know that wait, unless they do."""
-        self._patience.cancel()
+        if self._patience:
+            self._patience.cancel()
         if not self._heard.done():
             self._heard.set_result(self.cut.heard)
 
@@ -208,19 +213,29 @@ class TwilioChannel:
         self._item = None
         self._changed.set()
         stream = self._arrival.result() if self._arrival.done() and not self._over else None
-        # What a line that is over has played is what it had played then, without the way of a clear to it.
-        now = self._over_at - self._playback.round_trip_s if self._over else self._clock()
-        wait = _Wait(self._playback.clear(now), FENCE_TIMEOUT_S)
+        wait = _Wait(self._playback.clear(self._cleared_at()))
         if stream is None:
             wait.end()
             return wait
+        async with self._sending:
+            await stream[0].send(write_clear(stream[1]))
+            self._playback.clear_left(wait.cut, self._cleared_at())
+            self._await_fence(wait)
+            await stream[0].send(write_mark(stream[1], wait.cut.fence))
+        wait.expect(FENCE_TIMEOUT_S)
+        return wait
+
+    def _cleared_at(self) -> float:
+        """When a clear leaves that leaves now: on a line that is over, as if it had come there at the line's end."""
+        return self._over_at - self._playback.round_trip_s if self._over else self._clock()
+
+    def _await_fence(self, wait: _Wait) -> None:
+        if self._over:
+            wait.end()
+            return
         if len(self._waits) == MAX_CUTS:
             self._waits.popleft().end()
         self._waits.append(wait)
-        async with self._sending:
-            await stream[0].send(write_clear(stream[1]))
-            await stream[0].send(write_mark(stream[1], wait.cut.fence))
-        return wait
 
     def _is_audible(self) -> bool:
         """Whether there is anything for a clear to silence by the time that it gets there."""

@@ -1,4 +1,7 @@
-"""How `voice-gateway call` shows calls: the conversation as it happens, a summary, JSON. Text in, text out."""
+"""How `voice-gateway call` shows calls: the conversation as it happens, a summary, JSON. Text in, text out.
+
+The caller's keys are counted and not shown: they may be a PIN, and what is printed stays in logs of tests.
+"""
 
 import statistics
 import textwrap
@@ -76,7 +79,7 @@ def as_json(report: CallReport) -> dict[str, Any]:
         "duration_ms": report.duration_ms,
         "recording": report.recording,
         "carrier_said": list(report.carrier_said),
-        "carrier_did": [{"what": _KINDS[type(event)], **asdict(event)} for event in report.carrier_did],
+        "carrier_did": [{"what": _KINDS[type(event)], **_fields(event)} for event in report.carrier_did],
         "warnings": list(report.warnings),
         "errors": list(report.errors),
     }
@@ -130,8 +133,8 @@ def _what(event: CallEvent) -> str:
             return "the line is open"
         case CallerBegan(_, _, said):
             return f"caller: {said or '(a recording)'}"
-        case KeyPressed(_, digit):
-            return f"caller presses {digit}"
+        case KeyPressed():
+            return "caller presses a key"
         case AgentBegan():
             return "agent starts speaking"
         case AgentEnded(_, _, _, was_cleared):
@@ -155,7 +158,7 @@ def _deed(event: CarrierEvent) -> str:
         case DigitsSent(_, digits):
             return f"carrier presses {digits}"
         case DigitsGathered(_, digits):
-            return f"carrier collected {digits or 'no keys'}"
+            return f"carrier collected {_keys(digits)}"
         case MessageRecorded(_, duration_ms, said):
             return f"carrier recorded {_seconds(duration_ms)}{': ' if said else ''}{said or ''}"
         case DialBegan(_, to):
@@ -167,6 +170,17 @@ def _deed(event: CarrierEvent) -> str:
         case CallUpdated(_, what):
             return f"service, by REST: {what}"
     assert_never(event)
+
+
+def _fields(event: CarrierEvent) -> dict[str, Any]:
+    match event:
+        case DigitsGathered(at_ms, digits):
+            return {"at_ms": at_ms, "keys": len(digits)}
+    return asdict(event)
+
+
+def _keys(digits: str) -> str:
+    return f"{len(digits) or 'no'} key{'' if len(digits) == 1 else 's'}"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

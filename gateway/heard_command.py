@@ -153,6 +153,9 @@ def _try(condition: Condition, seed: int, first: int, count: int) -> tuple[list[
 
 
 def _is_bad(result: Result) -> bool:
+    """Whether a trial did what must never be. Clears after the end are none of it: a clear that was on its way when
+    the last word ended cannot be called back.
+    """
     audio = result.stale_ms or result.lost_ms or result.doubled_ms
     return bool(
         audio or result.truncates_of_heard or result.truncates_beyond or result.truncates_twice or result.problems
@@ -165,7 +168,8 @@ _HEAD: Final = (
 _LEGEND: Final = (
     "cut: replies interrupted while they played. p50, p99, worst: the size of what the model was told that the\n"
     "caller heard, minus what the phone had played, in ms. stale: ms played after the clear. lost, twice: ms of\n"
-    "audio lost or played twice in replies that nobody interrupted."
+    "audio lost or played twice in replies that nobody interrupted. Clears after the end are no fault: a clear\n"
+    "that was on its way when the last word ended cannot be called back."
 )
 
 

@@ -6,6 +6,7 @@ from channels.carrier.call import Dial, place_call
 from channels.carrier.caller import Script
 from channels.carrier.report import (
     CallEnded,
+    CallEvent,
     CallUpdated,
     CarrierEvent,
     CarrierPlayed,
@@ -13,6 +14,7 @@ from channels.carrier.report import (
     DialEnded,
     DigitsGathered,
     DigitsSent,
+    KeyPressed,
     MessageRecorded,
     WhisperHeard,
 )
@@ -26,7 +28,8 @@ from tests.carrier_service import PUBLIC_URL, TOKEN, FakeService, ToneAgent
     [
         (CarrierPlayed(1000, "https://h.example/x.wav"), "carrier plays https://h.example/x.wav"),
         (DigitsSent(1000, "w1"), "carrier presses w1"),
-        (DigitsGathered(1000, "12"), "carrier collected 12"),
+        (DigitsGathered(1000, "12"), "carrier collected 2 keys"),
+        (DigitsGathered(1000, "1"), "carrier collected 1 key"),
         (DigitsGathered(1000, ""), "carrier collected no keys"),
         (MessageRecorded(1000, 2500, "Call me."), "carrier recorded 2.50 s: Call me."),
         (MessageRecorded(1000, 0, None), "carrier recorded 0.00 s"),
@@ -43,6 +46,29 @@ def test_each_deed_of_the_carrier_is_one_line_with_its_time(event: CarrierEvent,
 
 def test_a_call_that_nobody_answered_is_told() -> None:
     assert event_line(CallEnded(1000, "unanswered")).endswith("nobody answered the call")
+
+
+def test_a_key_of_the_caller_is_a_line_and_is_not_named() -> None:
+    assert event_line(KeyPressed(1000, "7")) == "   1.00 s  caller presses a key"
+
+
+@pytest.mark.parametrize("event", [KeyPressed(1000, "7"), DigitsGathered(1000, "7")])
+def test_no_key_of_the_caller_is_in_the_repr_of_an_event(event: CallEvent) -> None:
+    assert "7" not in repr(event)
+
+
+def test_the_keys_of_the_caller_are_in_nothing_that_is_shown_of_a_call() -> None:
+    twiml = "<Response><Gather numDigits='4' action='/twilio/next'/></Response>"
+    service = FakeService(ToneAgent(), {"/twilio/voice": twiml, "/twilio/next": "<Response><Hangup/></Response>"})
+    events: list[CallEvent] = []
+    dial = Dial(public_url=PUBLIC_URL, auth_token=TOKEN)
+    report = run_virtual(place_call(dial, Script(digits="4711"), on_event=events.append, app=service.app()))
+
+    shown = [*map(event_line, events), *map(repr, events), summary(report), str(as_json(report)), repr(report)]
+    assert service.forms("/twilio/next")[0]["Digits"] == "4711"
+    assert [line[11:] for line in shown[: len(events)]].count("caller presses a key") == 4
+    assert as_json(report)["carrier_did"] == [{"what": "digits-gathered", "at_ms": 800, "keys": 4}]
+    assert [text for text in shown if "4711" in text] == []
 
 
 def test_a_call_has_the_carriers_deeds_in_json_and_in_its_summary() -> None:

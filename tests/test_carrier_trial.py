@@ -22,19 +22,46 @@ def errors_ms(found: list[Outcome]) -> list[float]:
     return sorted(abs(outcome.error_ms) for outcome in found if outcome.error_ms is not None)
 
 
+VISIBLE_MS = (3.0, 6.0, 10.0)
+"""What half of the errors, all but one, and all of them stay within where a clock and marks see all that happens."""
+
+HIDDEN_MS = (5.0, 15.0, 20.0)
+"""The same where something is hidden from them."""
+
+LIMITS_MS = {
+    "0/0": (1.5, 3.0, 5.0),
+    "10/0": (1.5, 3.0, 10.0),
+    "80/10": VISIBLE_MS,
+    "80/10, deltas of 20 ms": VISIBLE_MS,
+    "80/10, deltas of 100 ms": VISIBLE_MS,
+    "80/10, deltas of 400 ms": VISIBLE_MS,
+    "80/10, bursts of 20 times real time": VISIBLE_MS,
+    "80/10, paced 200 ms ahead": (3.0, 12.0, 15.0),
+    "400/100": (8.0, 20.0, 60.0),
+}
+"""The same for each condition that hides nothing. The others are under HIDDEN_MS."""
+
+
 @pytest.mark.parametrize("condition", standard(), ids=lambda condition: condition.name)
 def test_under_every_standard_condition_the_model_is_told_the_truth(condition: Condition) -> None:
-    limit_ms = {"400/100": 60.0, "0/0": 10.0, "10/0": 10.0}.get(condition.name, 20.0)
+    half_ms, all_but_one_ms, all_ms = LIMITS_MS.get(condition.name, HIDDEN_MS)
 
     found = outcomes(condition, 30)
+    errors = errors_ms(found)
 
-    assert len(errors_ms(found)) >= 15
-    assert errors_ms(found)[-2] <= limit_ms
+    assert len(errors) >= 15
+    assert errors[len(errors) // 2] <= half_ms
+    assert errors[-2] <= all_but_one_ms
+    assert errors[-1] <= all_ms
     assert sum(outcome.stale_ms + outcome.lost_ms + outcome.doubled_ms for outcome in found) == 0
     assert (
         sum(outcome.truncates_of_heard + outcome.truncates_beyond + outcome.truncates_twice for outcome in found) == 0
     )
     assert [problem for outcome in found for problem in outcome.problems] == []
+
+
+def test_every_limit_is_of_a_standard_condition() -> None:
+    assert set(LIMITS_MS) <= {condition.name for condition in standard()}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every ending of a call, from both sides, in virtual time: the caller hears the last word, nothing is left open."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -106,8 +107,9 @@ def call(
     network: Network | None = None,
     account: Account | None = None,
     http: HttpClient | None = None,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> Ended:
-    """One call through the whole service, from the webhook to the last callback."""
+    """One call through the whole service, from the webhook to the last callback. `beside` begins with it."""
     known = account or Account(sid=ACCOUNT_SID, auth_token=TOKEN)
     dial = Dial(public_url=PUBLIC, auth_token=TOKEN, call_sid=SID)
     told = script or Script(stays=True)
@@ -119,9 +121,13 @@ def call(
         calls = Calls({agent.name: agent}, 1, clock=loop_time, rest=rest)
         app = Watched(make_app(settings, {agent.name: agent}, Numbers(agent.name, {}), calls))
         async with starting(app) as running:
-            beside = asyncio.all_tasks()
-            report = await place_call(dial, told, app=running, network=network, account=known)
-            left = asyncio.all_tasks() - beside
+            serving = asyncio.all_tasks()
+            async with asyncio.TaskGroup() as tasks:
+                calling = tasks.create_task(place_call(dial, told, app=running, network=network, account=known))
+                if beside is not None:
+                    tasks.create_task(beside())
+            report = calling.result()
+            left = asyncio.all_tasks() - serving
             live_calls = len(calls)
         left |= asyncio.all_tasks() - before
         names = {task.get_name() for task in left}
@@ -317,6 +323,41 @@ def assert_ended_by_twiml(ended: Ended) -> None:
     assert ended.is_clean()
     assert (ended.report.ended_by, ended.status, ended.updates) == ("agent", "completed", [])
     assert (ended.report.carrier_said, ended.posts.count(AFTER_STREAM_PATH)) == ((), 1)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("network", "errors"),
+    [
+        pytest.param(Network(), (), id="stop"),
+        pytest.param(Network(lose_stop=True), (), id="close"),
+        pytest.param(Network(reset_after_s=2.0), ("the media socket broke with code 1006 (31903)",), id="reset"),
+    ],
+)
+def test_stop_a_closed_socket_and_a_reset_each_end_the_providers_session_within_a_second_and_leave_no_task(
+    has_rest: bool, network: Network, errors: tuple[str, ...]
+) -> None:
+    silent = agent(*GREETING, FOREVER)
+    model = silent.model
+    assert isinstance(model, ScriptedModel)
+    is_closed: list[bool] = []
+
+    async def look() -> None:
+        for wait_s in (1.9, 1.1):  # until shortly before the line ends, and a second after it has
+            await asyncio.sleep(wait_s)
+            is_closed.append(model.connections[0].is_closed)
+
+    ended = call(
+        silent,
+        Script(stays=True, hang_up_after_s=None if network.reset_after_s else 2.0),
+        has_rest=has_rest,
+        network=network,
+        beside=look,
+    )
+
+    assert is_closed == [False, True]
+    assert (len(model.connections), ended.tasks, ended.live_calls, ended.sockets) == (1, set(), 0, ["closed"])
+    assert ended.report.errors == errors
 
 
 # ---- endings that meet ----

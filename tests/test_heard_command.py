@@ -49,6 +49,14 @@ def test_without_a_choice_the_table_has_the_conditions_and_a_histogram(capsys: p
     assert status == 0
     assert all(f"80/10, deltas of {size} ms" in printed for size in (20, 100, 400))
     assert "told minus true" in printed
+    assert "Clears after the end are no fault" in printed
+
+
+def test_clears_after_the_end_are_counted_and_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["heard", "--runs", "30", "--only", "400/100", "--jobs", "1"])
+
+    assert "clears after the end" in capsys.readouterr().out.splitlines()[1]
+    assert status == 0
 
 
 def test_the_picture_is_a_png(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

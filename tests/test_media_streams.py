@@ -91,6 +91,10 @@ def test_a_mark_is_its_name() -> None:
     assert decode(MARK) == Mark("r1:200")
 
 
+def test_no_repr_has_the_key_of_a_dtmf_event() -> None:
+    assert repr(Dtmf("7")) == "Dtmf()"
+
+
 @pytest.mark.parametrize("digit", "0123456789*#ABCD")
 def test_each_key_of_a_telephone_is_a_dtmf_event(digit: str) -> None:
     assert decode(DTMF.replace('"digit":"1"', f'"digit":"{digit}"')) == Dtmf(digit)

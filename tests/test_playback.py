@@ -1,5 +1,6 @@
 """The ledger never claims more than was heard: neither more than was sent, nor more than its model said."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -769,6 +770,73 @@ def test_for_any_sequence_heard_is_never_below_0_nor_above_what_was_received_or_
     account.step("clear", HELLO, 0)
     for cut, _, _ in list(account.cuts):
         account.echo(cut.fence)
+
+
+SAID = ("received", "sent", "mark")
+CONVERSATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            (
+                SAID,
+                SAID,
+                ("received",),
+                ("ended",),
+                ("time", "next mark"),
+                ("clear",),
+                ("cleared mark",),
+                ("next fence",),
+            )
+        ),
+        st.sampled_from(ITEMS[:2]),
+        st.integers(0, 500),
+    ),
+    max_size=40,
+)
+"""Less of everything than STEPS, for items that often go on behind one another and are often heard to their end."""
+
+
+@settings(deadline=None, max_examples=300)
+@given(CONVERSATIONS)
+def test_for_any_sequence_all_that_was_received_was_heard_or_not_and_nothing_is_counted_twice(
+    conversation: list[tuple[tuple[str, ...], SpokenItem, int]],
+) -> None:
+    account = Account()
+    received, heard, left_ms = Counter[str](), Counter[str](), Counter[str]()
+    unended: set[str] = set()
+    cuts: list[tuple[Cut, Counter[str], set[str]]] = []
+
+    steps = [(action, item, ms) for actions, item, ms in conversation for action in actions]
+    for action, item, ms in [*steps, ("clear", HELLO, 0)]:
+        account.told.clear()
+        account.step(action, item, ms)
+        for told in account.told:
+            if isinstance(told, Heard):
+                heard[told.item_id] += told.heard_ms
+                left_ms[told.item_id] -= told.heard_ms
+        match action:
+            case "received":
+                received[item.item_id] += ms
+                left_ms[item.item_id] += ms
+                unended.add(item.item_id)
+            case "sent":
+                unended.add(item.item_id)
+            case "ended":
+                unended.discard(item.item_id)
+            case "clear":
+                cuts.append((account.cuts[-1][0], left_ms, unended))
+                left_ms, unended = Counter(), set()
+    for cut, *_ in list(account.cuts):
+        account.echo(cut.fence)
+
+    unheard = Counter[str]()
+    for cut, cut_ms, cannot_be_heard in cuts:
+        told_of = {each.item_id: each for each in cut.heard}
+        assert cannot_be_heard <= set(told_of)
+        for name, ms in cut_ms.items():
+            heard[name] += told_of[name].heard_ms if name in told_of else ms
+            unheard[name] += told_of[name].sent_ms - told_of[name].heard_ms if name in told_of else 0
+    assert {name: heard[name] + unheard[name] for name in received} == received
+    assert heard.total() + unheard.total() == received.total()
 
 
 @settings(deadline=None, max_examples=200)

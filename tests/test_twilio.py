@@ -664,6 +664,61 @@ def test_a_fence_that_never_comes_is_waited_for_a_second_and_the_clock_believed(
     run(test)
 
 
+async def cut_on_a_full_socket(phone: Phone, full_s: float) -> Awaitable[tuple[Heard, ...]]:
+    """Interrupts 375 ms into ten seconds of audio, on a socket that takes nothing for so long."""
+    await phone.channel.send_audio(voice(10_000), HELLO)
+    phone.now += 0.375
+    phone.line.takes.clear()
+    interrupting = asyncio.ensure_future(phone.channel.interrupt())
+    await asyncio.sleep(full_s)
+    phone.line.takes.set()
+    told = await interrupting
+    assert told is not None
+    return told
+
+
+def test_the_wait_for_a_fence_begins_when_it_has_left() -> None:
+    async def test(phone: Phone) -> None:
+        told = await cut_on_a_full_socket(phone, 3.0)
+        waiting = asyncio.ensure_future(once(told))
+        await asyncio.sleep(FENCE_TIMEOUT_S - 0.01)
+        assert not waiting.done()
+
+        await waiting
+
+        assert loop_time() == START_S + 3.0 + FENCE_TIMEOUT_S
+
+    run(test)
+
+
+def test_what_a_cut_was_by_the_clock_is_reckoned_for_the_moment_at_which_its_clear_left() -> None:
+    async def test(phone: Phone) -> None:
+        told = await cut_on_a_full_socket(phone, 3.0)
+
+        assert await told == (Heard("hello", 0, 3_375, 10_000),)
+
+    run(test)
+
+
+def test_a_line_that_ends_while_its_clear_waits_was_heard_until_its_end() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(10_000), HELLO)
+        phone.now += 0.375
+        phone.line.takes.clear()
+        interrupting = asyncio.ensure_future(phone.channel.interrupt())
+        await asyncio.sleep(1.0)
+        phone.channel.end()
+        await asyncio.sleep(1.0)
+        phone.line.takes.set()
+        told = await interrupting
+
+        assert told is not None
+        assert await told == (Heard("hello", 0, 1_375, 10_000),)
+        assert loop_time() == START_S + 2.0
+
+    run(test)
+
+
 def test_a_fence_that_comes_when_nobody_waits_any_more_changes_nothing() -> None:
     async def test(phone: Phone) -> None:
         await phone.channel.send_audio(voice(1_000), HELLO)
@@ -1125,6 +1180,26 @@ def test_what_is_not_supported_is_reported_and_ignored(caplog: pytest.LogCapture
     run(test)
 
     assert len(caplog.records) == 6
+
+
+def test_no_key_gets_into_a_log_or_a_reason_however_malformed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    async def test(phone: Phone) -> None:
+        phone.press("7")
+        assert await anext(phone.channel) == ChannelDigit("7")
+        for _ in range(100):
+            phone.press("4711")
+        with pytest.raises(
+            ChannelError, match="100 messages made no sense, the last: dtmf digit is not one key"
+        ) as end:
+            await anext(phone.channel)
+        assert "4711" not in str(end.value)
+
+    run(test)
+
+    assert caplog.text.count("dtmf digit is not one key") == 99
+    assert "4711" not in caplog.text
 
 
 def test_too_many_malformed_messages_end_the_call() -> None:

@@ -33,8 +33,10 @@ class CallerBegan:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
+    """The caller pressed a key. It may be of a PIN: no repr has it, nor what `DigitsGathered` has."""
+
     at_ms: int
-    digit: str
+    digit: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class DigitsGathered:
     """TwiML's `<Gather>` is over; without digits when the caller pressed none."""
 
     at_ms: int
-    digits: str
+    digits: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
