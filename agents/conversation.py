@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from agents.barge_in import BargeIn
+from agents.callers_voice import CallersVoice
 from agents.emitter import Emitter
 from agents.errors import ChannelError, NotSupportedError, ProviderError
 from agents.events import (
@@ -37,7 +37,6 @@ from agents.events import (
     ServerEvent,
     SessionCreated,
     SessionError,
-    Speech,
     SpeechStarted,
     SpeechStopped,
     Text,
@@ -61,7 +60,6 @@ from agents.realtime import (
     SessionConfig,
     SpokenItem,
     Transcription,
-    TurnDetection,
 )
 from agents.replies import BUSY
 from agents.speaking import Speaking, tell_changed
@@ -111,11 +109,6 @@ class Conversation:
             self._start_task,
             keeps_audio=agent.barge_in.resume_after_ms is not None,
         )
-        turns = config.turn_detection if isinstance(config.turn_detection, TurnDetection) else TurnDetection()
-        hears_turns = config.turn_detection is not None and turns.mode != "manual"
-        weighs = agent.barge_in.weigh_voice and hears_turns
-        self._barge_in = BargeIn(agent.barge_in, self._speaking, self._start_task) if weighs else None
-        self._voice_interrupts = turns.interrupt_response is not False
         stop = partial(self._speaking.stop, cancel=True) if agent.barge_in.on_key else None
         self._keypad = Keypad(agent.keys, emitter.emit, self._ask, stop)
         self._watch = Watch(
@@ -129,9 +122,11 @@ class Conversation:
             fail=self._fail,
         )
         self._goodbye = Goodbye(self._speaking)
+        self._voice = CallersVoice(
+            agent.barge_in, config, self._speaking, self._watch, self._goodbye, self._start_task, emitter.emit
+        )
         self._ending = asyncio.Event()
         self._closed = Closed("error")
-        self._caller_is_speaking = False
         self._is_closing = False
         self.is_muted = False
 
@@ -240,12 +235,11 @@ class Conversation:
     async def hear_caller(self, pcm: bytes) -> None:
         """Lets the model hear the caller, or silence in place of a muted caller who was in mid-speech."""
         self._watch.audio_came()
-        if self.is_muted and not self._caller_is_speaking:
+        if self.is_muted and not self._voice.is_active:
             return
         if self.is_muted or self._keypad.is_secret:
             pcm = bytes(len(pcm))
-        if self._barge_in:
-            self._barge_in.hear(pcm)
+        self._voice.sounds(pcm)
         await self.send(AudioInputAppend(pcm))
 
     # ---- from the model ----
@@ -258,7 +252,7 @@ class Conversation:
             case AudioOutputDone(response_id, item_id, content_index):
                 await self._speaking.end_item(SpokenItem(response_id, item_id, content_index))
             case SpeechStarted() | SpeechStopped() | AudioInputCommitted() | TranscriptInputDelta() | TranscriptInput():
-                await self._hear_voice(event)
+                await self._voice.take(event)
             case ResponseCreated(response_id):
                 self._goodbye.response_began()
                 await self._speaking.created(response_id)
@@ -277,37 +271,6 @@ class Conversation:
     async def _play(self, delta: AudioOutputDelta) -> None:
         if await self._speaking.play(delta):
             self._watch.agent_sounds()
-
-    async def _hear_voice(
-        self, event: SpeechStarted | SpeechStopped | AudioInputCommitted | TranscriptInputDelta | TranscriptInput
-    ) -> None:
-        """The model hears a voice: when it stops the agent is the model's rule, unless the agent has its own."""
-        weighed = self._barge_in
-        match event:
-            case SpeechStarted(item_id):
-                self._caller_is_speaking = True
-                self._watch.voice_started()
-                self._goodbye.voice_started()
-                if weighed:
-                    await weighed.started(item_id)
-                elif self._voice_interrupts:
-                    await self._speaking.stop(cancel=False)
-                self._emit(Speech(active=True))
-            case SpeechStopped(item_id):
-                self._caller_is_speaking = False
-                self._watch.voice_stopped()
-                self._goodbye.voice_stopped()
-                if weighed:
-                    weighed.stopped(item_id)
-                self._emit(Speech(active=False))
-            case AudioInputCommitted(item_id) if weighed:
-                await weighed.committed(item_id)
-            case TranscriptInputDelta(item_id, text) if weighed:
-                await weighed.wrote(item_id, text, is_all=False)
-            case TranscriptInput(item_id, text):
-                self._watch.words_came(text)
-                if weighed:
-                    await weighed.wrote(item_id, text, is_all=True)
 
     def _report(self, event: ServerEvent) -> None:
         match event:
