@@ -4,7 +4,7 @@
 
 Each process serves its share of the calls all at once, through the whole service and a network of 80 ms with 10 ms of
 jitter. Every 20 s the caller speaks for a second; the model answers with six seconds of audio and in every second turn
-is interrupted when half of it was sent to be heard. Twenty calls of an hour take about five minutes of a core.
+is interrupted when half of it was sent to be heard. Twenty calls of an hour take about six minutes of a core.
 """
 
 import argparse
