@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from channels.mulaw import FRAME_MS, RATE_HZ, SILENCE
+from agents.mulaw import FRAME_MS, RATE_HZ, SILENCE
 
 MAX_GAP_MS: Final = 10_000
 """The most silence for one gap, and the furthest that audio may run ahead of the clock."""

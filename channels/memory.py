@@ -7,7 +7,7 @@ from typing import Self
 from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
-from agents.realtime import SpokenItem
+from agents.realtime import PCM, AudioFormat, SpokenItem
 from channels.line_clock import Span
 from channels.playback import Playback
 
@@ -96,6 +96,10 @@ class MemoryChannel:
         while self._playback.finished:
             self._events.put_nowait(ChannelHeard(self._playback.finished.popleft()))
         self._changed.set()
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return PCM
 
     @property
     def is_playing(self) -> bool:

@@ -12,9 +12,9 @@ from math import inf
 from typing import Final
 
 from agents.events import Heard
+from agents.mulaw import FRAME_MS
 from agents.realtime import SpokenItem
 from channels.line_clock import Span
-from channels.mulaw import FRAME_MS
 
 ENDED_MS: Final = 10
 """An item that has begun and of which less is unheard counts as heard to its end: no mark can tell half a frame."""

@@ -10,9 +10,9 @@ from math import inf
 from typing import Final
 
 from agents.events import Heard
+from agents.mulaw import FRAME_MS
 from agents.realtime import SpokenItem
 from channels.line_clock import Span
-from channels.mulaw import FRAME_MS
 from channels.play_queue import ENDED_MS, MAX_RUNS, PlayQueue, begun
 
 MARK_EVERY_MS: Final = 200

@@ -11,12 +11,12 @@ from typing import Any, Final, Self
 from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
-from agents.realtime import SpokenItem
+from agents.mulaw import FRAME_BYTES, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
+from agents.realtime import PCM, AudioFormat, SpokenItem
 from channels.inbound import InboundAudio
 from channels.line_clock import LineClock
 from channels.media_socket import LineSilent, MediaSocket
 from channels.media_streams import Dtmf, FromTwilio, Mark, Media, Stop, write_clear, write_mark, write_media
-from channels.mulaw import FRAME_BYTES, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
 from channels.playback import MARK_EVERY_MS, MAX_CUTS, Cut, Playback
 
 log = logging.getLogger(__name__)
@@ -242,6 +242,10 @@ class TwilioChannel:
         playback = self._playback
         is_over = not self._over and playback.is_over_by(self._clock() + playback.round_trip_s)
         return not (playback.is_silent or is_over)
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return PCM
 
     @property
     def is_playing(self) -> bool:

@@ -14,9 +14,9 @@ from math import nan
 from pathlib import Path
 from typing import Final, Protocol
 
+from agents import mulaw
 from agents.audio import PCM_RATE_HZ, resampled
 from agents.errors import ConfigError, ProviderError
-from channels import mulaw
 from channels.carrier.address import is_web
 from channels.carrier.call import ACCOUNT_SID, Dial, place_call
 from channels.carrier.caller import WAIT_S, Script, Utterance

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from twilio.request_validator import RequestValidator
 
-from channels import mulaw
+from agents import mulaw
 from channels.carrier.loudness import is_sound
 from channels.media_streams import Mark, Media, Start, decode, write_clear, write_mark, write_media
 

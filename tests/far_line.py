@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from agents.events import Heard
+from agents.mulaw import FRAME_MS
 from agents.realtime import SpokenItem
 from channels.line_clock import LineClock
-from channels.mulaw import FRAME_MS
 from channels.playback import MARK_EVERY_MS, Cut, Playback
 
 

@@ -9,7 +9,7 @@ import pytest
 from agents.events import AudioInputAppend, ServerEvent
 from agents.local.connection import LocalConnection
 from agents.local.speech import Speech, kept_speech_workers
-from channels.mulaw import PcmToUlaw, UlawToPcm
+from agents.mulaw import PcmToUlaw, UlawToPcm
 
 E = TypeVar("E")
 

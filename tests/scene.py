@@ -28,6 +28,7 @@ from agents.events import (
 )
 from agents.realtime import (
     SPEC,
+    Capabilities,
     ClientCredential,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
@@ -54,6 +55,7 @@ class DrivenModel:
 
     spec = SPEC
     provider = "driven"
+    capabilities = Capabilities()
     model_id = "driven"
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.websockets import WebSocket
 
-from channels import mulaw
+from agents import mulaw
 from channels.carrier.recording import Tape, write_wav
 from gateway import call_command, run_file
 from gateway.call_command import SayLine, WavLine

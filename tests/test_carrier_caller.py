@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from channels import mulaw
+from agents import mulaw
 from channels.carrier.caller import SILENT_FRAME, Caller, Script, Utterance
 from channels.carrier.loudness import is_sound
 from channels.carrier.playout import Tick

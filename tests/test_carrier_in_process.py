@@ -18,7 +18,7 @@ from agents import RealtimeAgent, TokenCredential
 from agents.audio import resampled
 from agents.errors import ChannelError, NotSupportedError
 from agents.events import AudioInputAppend, AudioOutputDelta, ClientEvent, ResponseCreated, ServerEvent, SessionCreated
-from agents.realtime import SPEC, RealtimeAuthenticateOptions, RealtimeConnectOptions
+from agents.realtime import SPEC, Capabilities, RealtimeAuthenticateOptions, RealtimeConnectOptions
 from channels.carrier import (
     ACCOUNT_SID,
     CallReport,
@@ -60,6 +60,7 @@ class Chatter:
 
     spec = SPEC
     provider = "test"
+    capabilities = Capabilities()
     model_id = "chatter"
 
     def __init__(self) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents import mulaw
 from agents.errors import ConfigError
-from channels import mulaw
 from channels.carrier.loudness import is_sound, speech_end_ms
 from channels.carrier.recording import Tape, read_wav, write_wav
 from tests.carrier_service import silence, tone

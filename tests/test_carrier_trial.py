@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from agents.mulaw import FRAME_BYTES
 from channels.carrier.conditions import Condition, standard
 from channels.carrier.network import Network
 from channels.carrier.trial import Outcome, difference, heard_of_each, try_once
 from channels.carrier.trial_model import Reply, Scene
-from channels.mulaw import FRAME_BYTES
 
 REPLY = Reply(items_ms=(3000.0, 1500.0), delta_ms=100, speed=5)
 NEAR = Network(rtt_ms=20)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.mulaw import FRAME_BYTES
 from channels import media_streams
 from channels.carrier import wire
 from channels.carrier.wire import Clear, MarkRequest, Play, decode
 from channels.media_streams import ULAW_8K, Start, WireError, write_clear, write_mark, write_media
-from channels.mulaw import FRAME_BYTES
 
 STREAM, CALL, ACCOUNT = "MZ" + "2" * 32, "CA" + "1" * 32, "AC" + "0" * 32
 FRAME = b"\x2a" * FRAME_BYTES

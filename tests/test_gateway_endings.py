@@ -10,6 +10,7 @@ import pytest
 from agents import RealtimeAgent, ToolContext, hang_up, tool
 from agents.events import AudioOutputDelta, ResponseCreate, ResponseDone, ToolCall
 from agents.idle import IdleStep
+from agents.mulaw import FRAME_BYTES, SILENCE, PcmToUlaw
 from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted_steps import Expect, Fail, Say, Step, Wait
 from agents.time_limit import DurationWarning
@@ -19,7 +20,6 @@ from channels.carrier.app_socket import App, Message, Receive, Scope, Send
 from channels.carrier.live_call import CallStatus, Fetch
 from channels.carrier.report import CallUpdated
 from channels.carrier.rest_in_process import RestInProcess
-from channels.mulaw import FRAME_BYTES, SILENCE, PcmToUlaw
 from gateway.app import make_app
 from gateway.calls import Calls
 from gateway.numbers import Numbers

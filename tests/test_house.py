@@ -22,6 +22,7 @@ MODULES = sorted(
 ALLOWED = {
     "agents": {
         "aiohttp",
+        "audioop",
         "jinja2",
         "numpy",
         "orjson",
@@ -32,7 +33,7 @@ ALLOWED = {
         "websockets",
         *SPEECH,
     },
-    "channels": {"aiohttp", "audioop", "numpy", "orjson", "starlette", "websockets"},
+    "channels": {"aiohttp", "numpy", "orjson", "starlette", "websockets"},
     "gateway": {"matplotlib", "numpy", "pydantic", "ruamel", "starlette", "twilio", "uvicorn", "uvloop"},
 }
 """Third parties by room. `audioop` is a third party from Python 3.13 on."""

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE
 from channels.inbound import MAX_GAP_MS, InboundAudio
-from channels.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE
 
 FRAME = b"\x2a" * FRAME_BYTES
 BYTES_PER_MS = RATE_HZ // 1000

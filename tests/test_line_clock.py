@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.mulaw import FRAME_MS
 from channels.line_clock import LEAST_SPREAD_S, MAX_LATE_S, WINDOW_S, LineClock, Span
-from channels.mulaw import FRAME_MS
 
 FRAME_S = FRAME_MS / 1000
 

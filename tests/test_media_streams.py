@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import ChannelError
+from agents.mulaw import FRAME_BYTES
 from channels.media_streams import (
     MAX_MESSAGE_BYTES,
     ULAW_8K,
@@ -27,7 +28,6 @@ from channels.media_streams import (
     write_mark,
     write_media,
 )
-from channels.mulaw import FRAME_BYTES
 
 ACCOUNT, CALL, STREAM = "AC" + "0" * 32, "CA" + "1" * 32, "MZ" + "2" * 32
 SILENT_FRAME = b"\xff" * FRAME_BYTES

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
-from channels.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm, decode, encode
+from agents.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm, decode, encode
 
 ALL_CODES = bytes(range(256))
 ULAW_BYTES_PER_MS = RATE_HZ // 1000

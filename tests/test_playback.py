@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.events import Heard
+from agents.mulaw import FRAME_MS
 from agents.realtime import SpokenItem
 from channels.line_clock import LineClock, Span
-from channels.mulaw import FRAME_MS
 from channels.play_queue import ENDED_MS, MAX_RUNS
 from channels.playback import MAX_CUTS, Cut, Playback
 from tests.far_line import FarLine

@@ -23,7 +23,7 @@ from agents.events import (
     SessionCreated,
     SessionError,
 )
-from agents.providers.socket import Socket, SocketConnection, WireError, open_socket, refused
+from agents.providers.socket import Codec, Socket, SocketConnection, WireError, open_socket, refused
 from agents.realtime import RealtimeConnectOptions
 
 KEY = "sk-test-never-to-be-seen"
@@ -31,7 +31,7 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
-class Words:
+class Words(Codec):
     """A wire of one word per event: `hello <id>` opens the session, `bad` is malformed, others are raw."""
 
     def encode(self, event: ClientEvent) -> Iterable[str]:

@@ -15,11 +15,11 @@ from starlette.types import Message
 from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
 from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
+from agents.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
 from agents.realtime import RealtimeChannel, SpokenItem
 from channels.carrier.virtual_time import START_S, Deadlock, loop_time, run_virtual
 from channels.carrier.wire import Clear, MarkRequest, Play
 from channels.carrier.wire import decode as decode_as_twilio
-from channels.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
 from channels.playback import MARK_EVERY_MS, MAX_CUTS
 from channels.twilio import FENCE_TIMEOUT_S, MARK_GRACE_S, TwilioChannel
 from tests.phone_line import STREAM, PhoneLine

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from channels import mulaw
+from agents import mulaw
 from channels.carrier.ears import OVER_MS, Ears, Sound
 from channels.carrier.loudness import speech_end_ms
 from channels.carrier.playout import Tick

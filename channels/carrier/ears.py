@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+from agents.mulaw import RATE_HZ
 from channels.carrier.loudness import is_sound
 from channels.carrier.playout import Tick
-from channels.mulaw import RATE_HZ
 
 OVER_MS: Final = 800
 """So long nothing is played before the caller takes the agent's turn to be over."""

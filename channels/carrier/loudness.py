@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from channels import mulaw
+from agents import mulaw
 
 SOUND_DBFS: Final = -50.0
 """Quieter is silence: below any speech on a telephone, above the noise of its coding."""

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Final
 
 from agents.errors import ChannelError
+from agents.mulaw import FRAME_BYTES, FRAME_MS
 from channels.carrier import wire
 from channels.carrier.caller import Move
 from channels.carrier.distance import Distant
@@ -18,7 +19,6 @@ from channels.carrier.reach import Reach, Socket, SocketClosed
 from channels.carrier.signature import SIGNATURE_HEADER
 from channels.carrier.tally import Tally
 from channels.media_streams import Start, WireError
-from channels.mulaw import FRAME_BYTES, FRAME_MS
 
 SEND_TIMEOUT_S: Final = 10.0
 """So long a service may leave its socket unread before the line counts as broken."""

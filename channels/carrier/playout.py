@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from channels.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ
+from agents.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ
 
 BUFFER_FRAMES: Final = 10 * 60 * 1000 // FRAME_MS
 """Twilio holds ten minutes of audio and discards what comes on top (31931)."""

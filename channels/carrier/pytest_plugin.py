@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from agents import mulaw
 from agents.audio import PCM_RATE_HZ, resampled
 from agents.errors import ConfigError
-from channels import mulaw
 from channels.carrier.account import Account, Callee
 from channels.carrier.app_socket import App
 from channels.carrier.call import ACCOUNT_SID, Dial, place_call

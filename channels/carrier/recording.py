@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agents import mulaw
 from agents.errors import ConfigError
-from channels import mulaw
 
 _EDGE_S: Final = 0.05
 """Silence around a file while its rate is changed, so that its end does not ring into its beginning."""

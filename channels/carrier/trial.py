@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 
 from agents.agent import RealtimeAgent
 from agents.errors import ChannelError
+from agents.mulaw import FRAME_BYTES, FRAME_MS, SILENCE, PcmToUlaw
 from agents.session import RealtimeSession
 from channels.carrier.app_socket import Receive, Scope, Send
 from channels.carrier.caller import Move
@@ -25,7 +26,6 @@ from channels.carrier.trial_model import SPEAK_AFTER_S, Scene, TrialModel
 from channels.carrier.virtual_time import loop_time, run_virtual
 from channels.media_socket import MediaSocket
 from channels.media_streams import Connected, Start
-from channels.mulaw import FRAME_BYTES, FRAME_MS, SILENCE, PcmToUlaw
 from channels.twilio import TwilioChannel
 
 URL: Final = "ws://trial.invalid/"

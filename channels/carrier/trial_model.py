@@ -22,6 +22,7 @@ from agents.events import (
 )
 from agents.realtime import (
     SPEC,
+    Capabilities,
     ClientCredential,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
@@ -72,6 +73,7 @@ class TrialModel:
 
     spec = SPEC
     provider = "trial"
+    capabilities = Capabilities()
     model_id = "trial"
     session_id = "trial"
 

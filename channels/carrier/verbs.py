@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from agents.mulaw import RATE_HZ
 from channels.carrier.address import joined
 from channels.carrier.call_recording import CallRecording
 from channels.carrier.caller import KEY_EVERY_MS, Caller
@@ -11,7 +12,6 @@ from channels.carrier.live_call import After, CutShort, Fetch, LiveCall
 from channels.carrier.pace import FOREVER, PLAY_S, say_s
 from channels.carrier.report import CarrierPlayed, CarrierSaid, DigitsGathered, MessageRecorded
 from channels.carrier.twiml_verbs import Dial, Gather, Pause, Play, PlayDigits, Record, Say
-from channels.mulaw import RATE_HZ
 
 OffStream = Say | Play | PlayDigits | Pause | Gather | Record | Dial
 """The verbs that take their time on the line without a stream."""

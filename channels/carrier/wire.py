@@ -4,8 +4,8 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final
 
+from agents.mulaw import FRAME_BYTES
 from channels.media_streams import Start, WireError, audio, parse, write
-from channels.mulaw import FRAME_BYTES
 
 HEADERS: Final = (b"RIFF", b".snd", b"OggS", b"ID3")
 """What files of audio begin with, and mu-law does not: Twilio plays it, as noise."""

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from agents import mulaw
 from agents.audio import PCM_RATE_HZ, resampled
-from channels import mulaw
 from channels.carrier.caller import Caller, Move
 from channels.carrier.playout import Tick
 from channels.carrier.recording import Tape, write_wav

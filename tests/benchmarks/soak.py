@@ -39,7 +39,7 @@ from agents.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from agents.realtime import SPEC, RealtimeAuthenticateOptions, RealtimeConnectOptions, TokenCredential
+from agents.realtime import SPEC, Capabilities, RealtimeAuthenticateOptions, RealtimeConnectOptions, TokenCredential
 from channels.carrier.call import ACCOUNT_SID
 from channels.carrier.caller import Move
 from channels.carrier.in_process import InProcess, started
@@ -74,6 +74,7 @@ class Partner:
 
     spec = SPEC
     provider = "soak"
+    capabilities = Capabilities()
     model_id = "soak"
     session_id = "soak"
 
@@ -142,6 +143,7 @@ class Partners:
 
     spec = SPEC
     provider = "soak"
+    capabilities = Capabilities()
     model_id = "soak"
 
     def __init__(self) -> None:
