@@ -82,6 +82,7 @@ class RealtimeAgent:
             tools=tuple(tool.schema for tool in self.tools),
             variables=variables,
             turn_detection=self._turn_detection(),
+            greeting=self.greeting_for(context),
         )
 
     def _turn_detection(self) -> TurnDetection | Unset | None:

@@ -55,6 +55,7 @@ from agents.goodbye import Goodbye
 from agents.history import CallHistory, HistoryItem
 from agents.keypad import Keypad
 from agents.realtime import (
+    PastMessage,
     RealtimeChannel,
     RealtimeConnection,
     SessionConfig,
@@ -137,6 +138,18 @@ class Conversation:
     @property
     def history(self) -> tuple[HistoryItem, ...]:
         return self._history.items
+
+    @property
+    def past(self) -> tuple[PastMessage, ...]:
+        """What was said so far, for a model to begin with: of the agent's words those that were or will be heard."""
+        return self._history.past
+
+    @property
+    def is_quiet(self) -> bool:
+        """True while nobody speaks, nothing is owed and no tool runs."""
+        speaking = self._speaking
+        is_speaking = not speaking.is_settled or speaking.is_heard or speaking.is_at_work
+        return not (is_speaking or self._voice.is_active or self._watch.may_be_answered)
 
     @property
     def worst_silence_ms(self) -> int:

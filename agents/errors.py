@@ -8,8 +8,43 @@ GatewayError
   ToolError         raised by a tool, for the model to read
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
+
+ErrorCategory = Literal["auth", "quota", "rate", "invalid_request", "session_limit", "network", "unavailable"]
+"""What went wrong on the model's side, in the same words for every provider:
+
+    auth             the key or credential is not accepted; the operator must act
+    quota            nothing is left to spend; the operator must act
+    rate             too much at once; later it will do
+    invalid_request  we asked for something that cannot be; asking again cannot help
+    session_limit    the provider's longest session is over; a new one goes on
+    network          the way there broke
+    unavailable      the provider is there and cannot serve now
+"""
+
+_CATEGORIES: Final[Mapping[str, ErrorCategory]] = {
+    "account_deactivated": "auth",
+    "aborted": "invalid_request",
+    "auth": "auth",
+    "billing_hard_limit_reached": "quota",
+    "closed": "network",
+    "credit_balance_exhausted": "quota",
+    "insufficient_quota": "quota",
+    "invalid_api_key": "auth",
+    "network": "network",
+    "quota": "quota",
+    "rate_limit_error": "rate",
+    "rate_limit_exceeded": "rate",
+    "session_expired": "session_limit",
+}
+
+
+def category_of(code: str, retryable: bool) -> ErrorCategory:
+    """What a code stands for; of one nobody knows, whether it may pass by itself says it."""
+    return _CATEGORIES.get(code) or ("unavailable" if retryable else "invalid_request")
 
 
 class GatewayError(Exception):
@@ -51,13 +86,15 @@ class ProviderError(GatewayError):
     """The model's side failed.
 
     `code` is the provider's own code, or ours for what happens before the provider speaks: `auth`, `network`,
-    `timeout`, `closed`. `retryable` says whether the same request may succeed later, unchanged.
+    `timeout`, `closed`. `retryable` says whether the same request may succeed later, unchanged. `category` follows
+    from both, unless the provider's module knows better.
     """
 
-    def __init__(self, message: str, *, code: str, retryable: bool) -> None:
+    def __init__(self, message: str, *, code: str, retryable: bool, category: ErrorCategory | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.retryable = retryable
+        self.category: ErrorCategory = category or category_of(code, retryable)
 
 
 class ChannelError(GatewayError):

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from agents.errors import ErrorCategory, category_of
+
 if TYPE_CHECKING:
     from agents.history import HistoryItem
     from agents.realtime import SessionConfig
@@ -230,7 +232,8 @@ class SessionUpdated:
 class SessionError:
     """The provider reports an error; the session goes on unless the connection then ends.
 
-    `benign` errors are answers to a race that the session expects (cancel of a response just finished).
+    `benign` errors are answers to a race that the session expects (cancel of a response just finished). `category`
+    follows from `code` and `retryable` when it is not given.
     """
 
     kind: ClassVar[str] = "session.error"
@@ -239,6 +242,26 @@ class SessionError:
     retryable: bool = False
     benign: bool = False
     event_id: str | None = None
+    category: ErrorCategory | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "category", self.category or category_of(self.code, self.retryable))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExpiring:
+    """The provider will end this connection in `left_s` seconds; None when it does not say how soon."""
+
+    kind: ClassVar[str] = "session.expiring"
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumable:
+    """With this handle the session can be resumed on another connection; None while it cannot."""
+
+    kind: ClassVar[str] = "session.resumable"
+    handle: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +440,24 @@ class ToolCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStep:
+    """What becomes of a conversation whose model's connection ends before the conversation does.
+
+        failed    this model's connection ended, or could not be opened; `detail` says why
+        renewed   a new connection to the same model goes on with the conversation, before the old one had to end
+        resumed   a new connection to the same model goes on with it, after the old one was lost
+        replaced  this model goes on with it in place of another
+
+    `model` is provider/model. It is an event for the session and for its observers.
+    """
+
+    kind: ClassVar[str] = "model"
+    step: Literal["failed", "renewed", "resumed", "replaced"]
+    model: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RawEvent:
     """A message that our codec does not know: counted, shown to observers, otherwise ignored."""
 
@@ -429,6 +470,9 @@ ServerEvent = (
     SessionCreated
     | SessionUpdated
     | SessionError
+    | SessionExpiring
+    | SessionResumable
+    | ModelStep
     | ItemCreated
     | ItemDeleted
     | ItemTruncated
@@ -491,6 +535,10 @@ class Error:
     code: str
     message: str
     retryable: bool = False
+    category: ErrorCategory | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "category", self.category or category_of(self.code, self.retryable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -628,6 +676,7 @@ SessionEvent = (
     | Tool
     | Dtmf
     | DigitsEntered
+    | ModelStep
     | Raw
     | Closed
 )

@@ -25,6 +25,7 @@ from agents.events import (
     TranscriptOutputDelta,
 )
 from agents.heard_text import Pace, SpokenText
+from agents.realtime import PastMessage
 
 MAX_ITEMS: Final = 6000
 """Items remembered: a call of four hours with a new one every 2.4 seconds. The oldest are forgotten first."""
@@ -144,6 +145,15 @@ class CallHistory:
     def items(self) -> Items:
         """All items in their order."""
         return _views(*(self._entries[item_id] for item_id in self._order))
+
+    @property
+    def past(self) -> tuple[PastMessage, ...]:
+        """The words of all items that have any, in order: of those that were cut, what was heard."""
+        said = (
+            (item, item.text if item.heard_text is None or item.status != "cut" else item.heard_text)
+            for item in self.items
+        )
+        return tuple(PastMessage(item.item_id, item.role, text.strip()) for item, text in said if text.strip())
 
     def item(self, item_id: str) -> HistoryItem | None:
         entry = self._entries.get(item_id)

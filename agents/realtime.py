@@ -88,6 +88,9 @@ class AudioFormat:
 PCM: Final = AudioFormat()
 """PCM16 mono little-endian 24 kHz: the one audio format inside."""
 
+PCMU: Final = AudioFormat(mime_type="audio/pcmu", sample_rate=8_000)
+"""The telephone's mu-law, which passes through untouched where an agent asks for it and its model takes it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnDetection:
@@ -134,6 +137,80 @@ class SessionConfig:
     """Facts of this call for templates that the model's side fills in (the embedded script's answers)."""
     provider_options: Mapping[str, Any] = field(default_factory=dict)
     """Merged, key by key and deep, into the provider's own session object."""
+    greeting: str | None = None
+    """What the session will ask the model to say first (a `ResponseCreate` with `say`), for those that must know it
+    before they connect. None once it was said.
+    """
+
+
+# ---- what a conversation is made of when it goes on elsewhere ----
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """Something that was said: by the agent only what the caller heard."""
+
+    item_id: str
+    role: Literal["user", "assistant", "system"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastToolCall:
+    """A tool that was called, `arguments` being JSON text, and what it answered; None while it runs."""
+
+    call_id: str
+    name: str
+    arguments: str
+    output: str | None
+
+
+Past = PastMessage | PastToolCall
+
+
+# ---- what a model can do ----
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a provider's wire can do, so that nobody has to find it out in mid-call.
+
+    input_formats, output_formats   what may stand in `SessionConfig.input_format` and `output_format`; PCM always may:
+                                    the provider's module makes of it what the wire takes
+    binary_audio                    audio travels in binary messages, not as base64 in JSON
+    truncate                        the model can be told how much of an item was heard
+    cancel                          a response can be cancelled; else it goes on unheard
+    delete                          items can be taken out of the conversation
+    resume                          "handle": a connection goes on with the session of another, by the handle of
+                                    `SessionResumable`; "history": it begins with `RealtimeConnectOptions.history`
+    one_connection                  the old connection must end before another may resume its session
+    cancels_tools                   the model may take a tool call back
+    answers_tools_by_itself         after a tool's result the model goes on without a `ResponseCreate`
+    update_instructions             instructions can change during a connection
+    update_tools                    tools can
+    say                             "verbatim": the wire has a message for words to speak; "asked": the model is asked
+                                    to, and mostly does
+    keepalive_s                     the codec sends something after so long without audio; None where nothing is needed
+    max_connection_s                how long the provider keeps one connection; None where it has no known limit
+    max_session_s                   how long it keeps one session, over any number of connections
+    """
+
+    input_formats: tuple[AudioFormat, ...] = (PCM,)
+    output_formats: tuple[AudioFormat, ...] = (PCM,)
+    binary_audio: bool = False
+    truncate: bool = True
+    cancel: bool = True
+    delete: bool = True
+    resume: Literal["handle", "history"] = "history"
+    one_connection: bool = False
+    cancels_tools: bool = False
+    answers_tools_by_itself: bool = False
+    update_instructions: bool = True
+    update_tools: bool = True
+    say: Literal["verbatim", "asked"] = "asked"
+    keepalive_s: float | None = None
+    max_connection_s: float | None = None
+    max_session_s: float | None = None
 
 
 # ---- options of connecting ----
@@ -160,6 +237,22 @@ class RealtimeConnectOptions:
     credential: ClientCredential | None = None
     api_key: ApiKey | None = field(default=None, repr=False)
     websocket: WebSocketFactory | None = None
+    history: tuple[Past, ...] = ()
+    """What was said before, in order: the model begins with it and says nothing about it."""
+    call: "OngoingCall | None" = None
+    """The conversation that asks, for a model that outlives its connections."""
+
+
+class OngoingCall(Protocol):
+    """What a model that outlives its connections asks of the conversation."""
+
+    @property
+    def past(self) -> Sequence[PastMessage]:
+        """What was said so far, in order: of the agent's words those that were heard or will be."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """True while nobody speaks, nothing is owed and no tool runs: nobody hears a change of connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +269,8 @@ class RealtimeAuthenticateOptions:
 
 class RealtimeConnection(Protocol):
     """One live conversation with a model: opened by `connect()`, run inside `async with`, over when iteration ends.
+
+    The first event is `SessionCreated`, once the model is ready; what was sent before it waits for that.
 
     Iterating gives what the model says, in order. It ends when the model's side closes in good order; it
     raises ProviderError when that side fails. `send` returns once the event is on its way (it waits for a slow peer);
@@ -214,6 +309,9 @@ class RealtimeModel(Protocol):
 
     @property
     def model_id(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     async def connect(self, options: RealtimeConnectOptions | None = None) -> RealtimeConnection:
         """Opens a connection, and sends `session_config` as its first message when there is one.
@@ -273,6 +371,10 @@ class RealtimeChannel(Protocol):
         """
 
     @property
+    def audio_format(self) -> AudioFormat:
+        """What the audio is that it takes and gives: PCM, or PCMU for a line that passes it through."""
+
+    @property
     def is_playing(self) -> bool:
         """True while the caller has not heard all that was sent."""
 
@@ -319,12 +421,18 @@ class RealtimeSessionOptions:
 
 __all__ = [
     "PCM",
+    "PCMU",
     "SPEC",
     "UNSET",
     "ApiKey",
     "AudioFormat",
+    "Capabilities",
     "ClientCredential",
     "EndReason",
+    "OngoingCall",
+    "Past",
+    "PastMessage",
+    "PastToolCall",
     "RealtimeAuthenticateOptions",
     "RealtimeChannel",
     "RealtimeConnectOptions",

@@ -16,6 +16,7 @@ from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason,
 from agents.history import HistoryItem
 from agents.realtime import (
     PCM,
+    PastMessage,
     RealtimeChannel,
     RealtimeConnection,
     RealtimeConnectOptions,
@@ -104,6 +105,16 @@ class RealtimeSession:
     def history(self) -> tuple[HistoryItem, ...]:
         """What was said so far, in order, and what of the agent's words was heard."""
         return self._conversation.history if self._conversation else ()
+
+    @property
+    def past(self) -> tuple[PastMessage, ...]:
+        """What was said so far, for a model to begin with: of the agent's words those that were or will be heard."""
+        return self._conversation.past if self._conversation else ()
+
+    @property
+    def is_quiet(self) -> bool:
+        """True while nobody speaks, nothing is owed and no tool runs."""
+        return self._conversation is None or self._conversation.is_quiet
 
     @property
     def worst_silence_ms(self) -> int:
@@ -323,6 +334,7 @@ class RealtimeSession:
             session_config=config,
             credential=self._options.credential or given.credential,
             api_key=self._options.api_key or given.api_key,
+            call=self,
         )
         if isinstance(self._options.transport, str):
             return await self._model.connect(options)

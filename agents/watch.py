@@ -57,7 +57,7 @@ class Watch:
         self._is_leaving = False
         self._leave_by: float | None = None
         self._is_answered = False
-        self._voice_stopped_at = 0.0
+        self._voice_stopped_at = -WORDS_S
         self._has_model_spoken = False
         self._model_spoke_at = self._now()
         self._audio_at: float | None = None
@@ -162,13 +162,18 @@ class Watch:
         self._ladder.agent_ended(now)
         if self._is_leaving:
             self._leave_by = self._leave_by or now + VOICE_HOLD_S
-            if now >= self._leave_by or not self._may_be_answered(now):
+            if now >= self._leave_by or not self._may_be_answered():
                 self._end("idle")
         elif step := self._ladder.due(now):
             self._is_leaving, self._leave_by, self._is_answered = step.hang_up, None, False
             if step.say:
                 await self._speaking.request(say=step.say)
 
-    def _may_be_answered(self, now: float) -> bool:
+    @property
+    def may_be_answered(self) -> bool:
+        """True while the caller speaks, or has just spoken and may be answered yet."""
+        return self._is_voice_active or self._now() - self._voice_stopped_at < WORDS_S
+
+    def _may_be_answered(self) -> bool:
         """Whether the caller may be speaking up after the last step, in words that are still on their way."""
-        return self._is_answered and (self._is_voice_active or now - self._voice_stopped_at < WORDS_S)
+        return self._is_answered and self.may_be_answered

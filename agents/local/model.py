@@ -17,7 +17,7 @@ from agents.local.script import ScriptBrain, fixed_sentences, known_sentences
 from agents.local.sentences import sentences
 from agents.local.speech import Speech, speech_workers
 from agents.local.vad import voice_activity
-from agents.realtime import SPEC, ClientCredential, RealtimeAuthenticateOptions, RealtimeConnectOptions
+from agents.realtime import SPEC, Capabilities, ClientCredential, RealtimeAuthenticateOptions, RealtimeConnectOptions
 from agents.schema import AgentSpec
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class LocalModel:
 
     spec = SPEC
     provider = "local"
+    capabilities = Capabilities(say="verbatim")
 
     def __init__(
         self,

@@ -13,12 +13,16 @@ import orjson
 
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import SessionUpdate
-from agents.providers import Fault, openai_wire
+from agents.providers import Fault
 from agents.providers.openai_session import misplaced, session_object
+from agents.providers.openai_wire import OpenAICodec
 from agents.providers.socket import SocketConnection, open_socket, refused
 from agents.realtime import (
+    PCM,
+    PCMU,
     SPEC,
     ApiKey,
+    Capabilities,
     ClientCredential,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
@@ -56,6 +60,9 @@ class OpenAIModel:
 
     spec: Final = SPEC
     provider: Final = "openai"
+    capabilities: Final = Capabilities(
+        input_formats=(PCM, PCMU), output_formats=(PCM, PCMU), max_connection_s=3600, max_session_s=3600
+    )
 
     def __init__(self, model_id: str, *, api_key: ApiKey | None = None, base_url: str = BASE_URL) -> None:
         self.model_id: Final = model_id
@@ -72,7 +79,7 @@ class OpenAIModel:
         url = self._address(options.provider_options, secure="wss", plain="ws")
         token = await self._token(options.credential, options.api_key)
         socket = await open_socket(url, _authorization(token), options, key_name=KEY_NAME)
-        connection = SocketConnection(socket, openai_wire)
+        connection = SocketConnection(socket, OpenAICodec())
         async with AsyncExitStack() as unless_ready:
             unless_ready.push_async_callback(connection.close)
             if options.session_config is not None:

@@ -31,7 +31,7 @@ from agents.events import (
 )
 from agents.providers.openai_meaning import MEANINGFUL, Events, meaning
 from agents.providers.openai_session import JsonObject, session_object
-from agents.providers.socket import WireError
+from agents.providers.socket import Codec, WireError
 
 ROUTINE: Final = frozenset(
     {
@@ -135,3 +135,11 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a {type(value).__name__}")
+
+
+class OpenAICodec(Codec):
+    def encode(self, event: ClientEvent) -> tuple[str]:
+        return encode(event)
+
+    def decode(self, message: str | bytes) -> Events:
+        return decode(message)

@@ -37,6 +37,7 @@ from agents.providers import Fault
 from agents.providers.scripted_steps import Close, Expect, Fail, Say, Step, Wait, read_steps
 from agents.realtime import (
     SPEC,
+    Capabilities,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
     TokenCredential,
@@ -60,6 +61,7 @@ class ScriptedModel:
 
     spec: Final = SPEC
     provider: Final = "scripted"
+    capabilities: Final = Capabilities(say="verbatim")
 
     def __init__(self, steps: Sequence[Step], *, model_id: str = "script", patience_s: float = PATIENCE_S) -> None:
         self.model_id: Final = model_id

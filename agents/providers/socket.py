@@ -3,8 +3,11 @@
 import asyncio
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, Self, cast
 from urllib.parse import urlsplit
@@ -56,14 +59,43 @@ class WireError(GatewayError):
     """A message that no healthy peer sends. Says what was expected, and never holds the message itself."""
 
 
-class Codec(Protocol):
-    """A provider's wire, without I/O: a module of two functions, or an object where the wire needs a memory."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a wire itself says in return for a message: sent before anything else of it is passed on."""
 
+    message: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """What is sent when nothing else was for `after_s` seconds."""
+
+    message: str | bytes
+    after_s: float
+
+
+class Codec(ABC):
+    """A provider's wire, without I/O and without a clock; one object for each connection.
+
+    A wire that is not ready at once holds what it is given until it is, and says it then in an `Answer`.
+    """
+
+    keepalive: KeepAlive | None = None
+
+    @abstractmethod
     def encode(self, event: ClientEvent) -> Iterable[str | bytes]:
         """The messages that carry the event. Raises NotSupportedError for what the wire has no words for."""
 
-    def decode(self, message: str | bytes) -> Iterable[ServerEvent]:
+    @abstractmethod
+    def decode(self, message: str | bytes) -> Iterable[ServerEvent | Answer]:
         """What the message says; nothing for routine, RawEvent for unknown types. Raises WireError only."""
+
+    def loss(self, code: int | None, reason: str) -> ProviderError | None:
+        """What the end of the connection means: a close code (RFC 6455) and text; None for one without a word.
+
+        None when it ended in good order.
+        """
+        return usual_loss(code, reason)
 
 
 class Socket(Protocol):
@@ -91,8 +123,9 @@ class SocketConnection:
     def __init__(self, socket: Socket, codec: Codec) -> None:
         self._socket = socket
         self._codec = codec
-        self._decoded: Iterator[ServerEvent] = iter(())
+        self._decoded: Iterator[ServerEvent | Answer] = iter(())
         self._malformed = 0
+        self._sent_at = 0.0
         self._session_id: str | None = None
         self._is_closed = False
 
@@ -102,16 +135,18 @@ class SocketConnection:
 
     async def send(self, event: ClientEvent) -> None:
         """Sends the event; waits at most SEND_TIMEOUT_S for a peer that reads slowly."""
-        over = ProviderError("the connection to the model is over", code="closed", retryable=False)
         if self._is_closed:
-            raise over
-        messages = self._codec.encode(event)
+            raise _over()
+        await self._write(self._codec.encode(event))
+
+    async def _write(self, messages: Iterable[str | bytes]) -> None:
+        self._sent_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 for message in messages:
                     await self._socket.send(message)
         except ConnectionClosed as error:
-            raise _loss(error) or over from error
+            raise self._loss(error) or _over() from error
         except TimeoutError as error:
             problem = f"the model's side took nothing for {SEND_TIMEOUT_S:g} s"
             raise ProviderError(problem, code="timeout", retryable=True) from error
@@ -124,6 +159,9 @@ class SocketConnection:
     async def __anext__(self) -> ServerEvent:
         while not self._is_closed:
             for event in self._decoded:
+                if isinstance(event, Answer):
+                    await self._write((event.message,))
+                    continue
                 if isinstance(event, SessionCreated):
                     self._session_id = event.session_id
                 return event
@@ -131,15 +169,36 @@ class SocketConnection:
                 problem = f"the model's side sent {self._malformed} messages that make no sense"
                 raise ProviderError(problem, code="malformed", retryable=True)
             try:
-                message = await self._socket.recv()
+                message = await self._receive()
             except ConnectionClosed as error:
-                if not self._is_closed and (loss := _loss(error)) is not None:
+                if not self._is_closed and (loss := self._loss(error)) is not None:
                     raise loss from error
                 break
             except OSError as error:
                 raise ProviderError(f"the connection was lost: {error}", code="network", retryable=True) from error
             self._decoded = iter(self._decode(message))
         raise StopAsyncIteration
+
+    async def _receive(self) -> str | bytes:
+        """The next message. Meanwhile the connection is kept alive, where its wire needs it."""
+        alive = self._codec.keepalive
+        if alive is None:
+            return await self._socket.recv()
+        clock = asyncio.get_running_loop().time
+        self._sent_at = self._sent_at or clock()
+        while True:
+            try:
+                async with asyncio.timeout_at(self._sent_at + alive.after_s):
+                    return await self._socket.recv()
+            except TimeoutError:
+                if clock() >= self._sent_at + alive.after_s:
+                    await self._write((alive.message,))
+
+    def _loss(self, error: ConnectionClosed) -> ProviderError | None:
+        frame = error.rcvd
+        if frame is None:
+            return self._codec.loss(None, str(error))
+        return self._codec.loss(frame.code, frame.reason[:MAX_EXPLANATION_CHARS])
 
     async def close(self) -> None:
         """Ends the conversation; takes at most CLOSE_TIMEOUT_S."""
@@ -155,7 +214,7 @@ class SocketConnection:
     ) -> None:
         await self.close()
 
-    def _decode(self, message: str | bytes) -> tuple[ServerEvent, ...]:
+    def _decode(self, message: str | bytes) -> tuple[ServerEvent | Answer, ...]:
         try:
             return tuple(self._codec.decode(message))
         except WireError as error:
@@ -163,10 +222,21 @@ class SocketConnection:
             return (SessionError("malformed", f"the model's side sent a message that makes no sense: {error}"),)
 
 
+def _over() -> ProviderError:
+    return ProviderError("the connection to the model is over", code="closed", retryable=False)
+
+
 async def open_socket(
-    url: str, headers: Mapping[str, str], options: RealtimeConnectOptions, *, key_name: str
+    url: str,
+    headers: Mapping[str, str],
+    options: RealtimeConnectOptions,
+    *,
+    key_name: str,
+    ping_timeout_s: float = PING_TIMEOUT_S,
 ) -> Socket:
     """Opens a socket with the options' `websocket` factory and `abort`; `key_name` is the variable that holds the key.
+
+    `ping_timeout_s` is for peers that are known to answer pings late.
 
     Raises ProviderError in at most OPEN_TIMEOUT_S: `aborted`, `timeout`, `network`, `auth`, or what the peer refused.
     """
@@ -179,7 +249,8 @@ async def open_socket(
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S) as deadline, asyncio.TaskGroup() as tasks:
                 watch = tasks.create_task(_expire_with(abort, deadline), name="abort of a provider's socket")
-                socket = cast(Socket, await (options.websocket or _upgrade)(url, headers))
+                upgrade = options.websocket or partial(_upgrade, ping_timeout_s=ping_timeout_s)
+                socket = cast(Socket, await upgrade(url, headers))
                 unless_open.push_async_callback(_shut, socket)
                 watch.cancel()
         except TimeoutError as error:
@@ -220,7 +291,7 @@ class _Upgrade(connect):
         return exc
 
 
-async def _upgrade(url: str, headers: Mapping[str, str]) -> ClientConnection:
+async def _upgrade(url: str, headers: Mapping[str, str], *, ping_timeout_s: float) -> ClientConnection:
     return await _Upgrade(
         url,
         additional_headers=headers,
@@ -229,7 +300,7 @@ async def _upgrade(url: str, headers: Mapping[str, str]) -> ClientConnection:
         open_timeout=None,
         close_timeout=CLOSE_TIMEOUT_S,
         ping_interval=PING_INTERVAL_S,
-        ping_timeout=PING_TIMEOUT_S,
+        ping_timeout=ping_timeout_s,
         max_size=MAX_MESSAGE_BYTES,
         max_queue=MAX_QUEUED_MESSAGES,
     )
@@ -252,20 +323,19 @@ async def _shut(socket: Socket) -> None:
             socket.transport.abort()  # no effect after a whole handshake; ends one cut short
 
 
-def _loss(error: ConnectionClosed) -> ProviderError | None:
-    """What the end of a connection means; None when it ended in good order."""
-    frame = error.rcvd
-    if frame is None:
-        return ProviderError(f"the connection was lost (1006): {error}", code="network", retryable=True)
-    said = f"the model's side closed the connection with {frame.code} {frame.reason[:MAX_EXPLANATION_CHARS]!r}"
-    match frame.code:
-        case 1000 | 1001 if "maximum duration" in frame.reason:
+def usual_loss(code: int | None, reason: str) -> ProviderError | None:
+    """What the end of a connection means with most providers; None when it ended in good order."""
+    if code is None:
+        return ProviderError(f"the connection was lost (1006): {reason}", code="network", retryable=True)
+    said = f"the model's side closed the connection with {code} {reason!r}"
+    match code:
+        case 1000 | 1001 if "maximum duration" in reason:
             return ProviderError(said, code="session_expired", retryable=True)
         case 1000 | 1001 | 1005:  # 1005: a close frame without a code
             return None
         case 3000 | 3003:  # registered as Unauthorized and Forbidden
             return ProviderError(said, code="auth", retryable=False)
-        case code:
+        case _:
             return ProviderError(said, code="closed", retryable=code in (1011, 1012, 1013, 1014))
 
 
