@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VENDORS := .venv-vendors
 
 # Takes in .env, over which the shell's own environment wins, and with it what stands on make's command line.
 WITH_ENV := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 
-.PHONY: install run test check clean
+.PHONY: install run test vendors check clean
 
 install: $(VENV)/.installed
 
@@ -31,8 +32,18 @@ test: $(VENV)/.installed-for-tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+# The fakes of the providers against the vendors' own clients, whose versions exclude each other's and ours.
+vendors: $(VENDORS)/.installed
+	$(VENDORS)/bin/python -m pytest -o filterwarnings=default tests/vendors
+
+$(VENDORS)/.installed: pyproject.toml tests/vendors/requirements.txt
+	@echo "Installing the vendors' clients into $(VENDORS) ..."
+	@test -x $(VENDORS)/bin/python || $(PYTHON) -m venv $(VENDORS)
+	@$(VENDORS)/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r tests/vendors/requirements.txt
+	@touch $@
+
 check: install
 	@$(WITH_ENV) exec $(BIN)/voice-gateway check
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENDORS)

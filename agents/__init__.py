@@ -2,6 +2,7 @@
 
 from agents.agent import CallContext, RealtimeAgent
 from agents.barge_in import BargeInRules
+from agents.candidates import Candidate
 from agents.digits import DigitRules
 from agents.errors import (
     ChannelError,
@@ -14,6 +15,8 @@ from agents.errors import (
 )
 from agents.history import HistoryItem
 from agents.idle import IdleStep
+from agents.last_resort import LastResort
+from agents.lasting import LastingModel
 from agents.realtime import (
     RealtimeAuthenticateOptions,
     RealtimeChannel,
@@ -37,6 +40,7 @@ from agents.tools import FunctionTool, ToolContext, hang_up, tool
 __all__ = [
     "BargeInRules",
     "CallContext",
+    "Candidate",
     "ChannelError",
     "ConfigError",
     "DigitRules",
@@ -45,6 +49,8 @@ __all__ = [
     "GatewayError",
     "HistoryItem",
     "IdleStep",
+    "LastResort",
+    "LastingModel",
     "NotSupportedError",
     "Problem",
     "ProviderError",

@@ -9,6 +9,7 @@ from agents.barge_in import BargeInRules
 from agents.digits import DigitRules
 from agents.errors import ConfigError
 from agents.idle import IdleStep
+from agents.last_resort import LastResort
 from agents.realtime import RealtimeModel, SessionConfig, TurnDetection, Unset
 from agents.templates import render
 from agents.time_limit import DurationWarning
@@ -48,7 +49,8 @@ class RealtimeAgent:
     tools and variables are filled in for each session. `barge_in` says what stops the agent while it speaks, `keys`
     how the caller's keys are collected, `idle` what happens step by step when the caller is silent. `max_duration_s`
     ends a call that goes on for too long, after `duration_warning`. A caller's audio that stops for `stalled_s` in the
-    middle of speech is followed by silence, so that the turn ends; None leaves the turn open.
+    middle of speech is followed by silence, so that the turn ends; None leaves the turn open. `last_resort` is for
+    whoever carries the line.
     """
 
     name: str
@@ -64,6 +66,7 @@ class RealtimeAgent:
     max_duration_s: float = MAX_DURATION_S
     duration_warning: DurationWarning | None = None
     stalled_s: float | None = STALLED_S
+    last_resort: LastResort = field(default_factory=LastResort)
 
     def __post_init__(self) -> None:
         names = [tool.name for tool in self.tools]
@@ -105,6 +108,11 @@ class RealtimeAgent:
         """The warning with its words filled in. Raises ConfigError for a missing variable."""
         warning = self.duration_warning
         return replace(warning, say=render(warning.say, self.variables_for(context))) if warning else None
+
+    def apology_for(self, context: object) -> str | None:
+        """The words of the last resort, filled in. Raises ConfigError for a missing variable."""
+        say = self.last_resort.say
+        return render(say, self.variables_for(context)) if say else None
 
     def variables_for(self, context: object) -> dict[str, str]:
         """The agent's own variables and, over them, those of a context that has a `variables` mapping."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from agents.realtime import AudioFormat
 from agents.speaking import Spawn, Speaking
 from agents.voice_length import VoiceLength
 
@@ -79,15 +80,15 @@ class BargeIn:
 
     A voice that does not count, such as a "yes" while the agent speaks, stops nothing and gets no answer of its own.
     What is said while the agent is silent always counts; before an answer that has not begun to sound it takes that
-    answer's place. Words that are said into a protected greeting are answered after it.
+    answer's place. Words that are said into a protected greeting are answered after it. `audio_format` is the caller's.
     """
 
-    def __init__(self, rules: BargeInRules, speaking: Speaking, spawn: Spawn) -> None:
+    def __init__(self, rules: BargeInRules, speaking: Speaking, spawn: Spawn, audio_format: AudioFormat) -> None:
         self._rules = rules
         self._speaking = speaking
         self._spawn = spawn
         self._speeches: OrderedDict[str, _Speech] = OrderedDict()
-        self._length = VoiceLength()
+        self._length = VoiceLength(audio_format)
         self._measured: _Speech | None = None
         self._has_audio = False
 

@@ -35,7 +35,8 @@ class CallersVoice:
     ) -> None:
         turns = config.turn_detection if isinstance(config.turn_detection, TurnDetection) else TurnDetection()
         hears_turns = config.turn_detection is not None and turns.mode != "manual"
-        self._weighed = BargeIn(rules, speaking, spawn) if rules.weigh_voice and hears_turns else None
+        is_weighed = rules.weigh_voice and hears_turns
+        self._weighed = BargeIn(rules, speaking, spawn, config.input_format) if is_weighed else None
         self._interrupts = turns.interrupt_response is not False
         self._speaking = speaking
         self._watch = watch

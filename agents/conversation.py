@@ -28,6 +28,7 @@ from agents.events import (
     Error,
     ItemCreate,
     ItemTruncate,
+    ModelStep,
     Raw,
     RawEvent,
     ResponseCancel,
@@ -101,7 +102,10 @@ class Conversation:
         self._learn_id = learn_id
         self._tasks = asyncio.TaskGroup()
         self._tool_calls = ToolCalls(session, self._answer)
-        self._history = CallHistory(knows_heard=self._channel is not None)
+        self._input_format = config.input_format
+        self._history = CallHistory(
+            knows_heard=self._channel is not None, bytes_per_ms=config.output_format.bytes_per_ms
+        )
         self._speaking = Speaking(
             self._channel,
             self.send,
@@ -117,6 +121,7 @@ class Conversation:
             session.context,
             self._speaking,
             has_transcripts=isinstance(config.transcription, Transcription),
+            audio_format=config.input_format,
             send=self.send,
             look_at_keys=self._keypad.look,
             end=self.end,
@@ -219,7 +224,7 @@ class Conversation:
 
     def _fail(self, error: ProviderError) -> None:
         if not self._ending.is_set():
-            self._emit(Error(error.code, str(error), error.retryable))
+            self._emit(Error(error.code, str(error), error.retryable, error.category))
         self.end("provider", f"{error.code}: {error}")
 
     async def _start(self) -> None:
@@ -251,7 +256,7 @@ class Conversation:
         if self.is_muted and not self._voice.is_active:
             return
         if self.is_muted or self._keypad.is_secret:
-            pcm = bytes(len(pcm))
+            pcm = self._input_format.silence(len(pcm))
         self._voice.sounds(pcm)
         await self.send(AudioInputAppend(pcm))
 
@@ -295,6 +300,8 @@ class Conversation:
                 self._emit(Text(item_id, text))
             case RawEvent(type_, payload):
                 self._emit(Raw(type_, payload))
+            case ModelStep():
+                self._emit(event)
             case SessionCreated(session_id):
                 self._learn_id(session_id)
 
@@ -303,7 +310,7 @@ class Conversation:
         if error.benign or error.code == BUSY:
             log.debug("expected refusal: %s %s", error.code, error.message)
         else:
-            self._emit(Error(error.code, error.message, error.retryable))
+            self._emit(Error(error.code, error.message, error.retryable, error.category))
 
     # ---- from the program ----
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 
-from agents.audio import PCM_BYTES_PER_MS
 from agents.events import Heard
 from agents.realtime import SpokenItem
 
@@ -49,10 +48,10 @@ class Cut:
                 heard.append(Heard(*name, starts.get(name, 0), starts.get(name, 0)))
         return (*heard, *self.unsent)
 
-    def take_unsent(self, received: Mapping[SpokenItem, int]) -> None:
-        """Counts the items that came since the line was silenced: the caller heard nothing of them."""
+    def take_unsent(self, received: Mapping[SpokenItem, int], bytes_per_ms: int) -> None:
+        """Counts the items that came since the line was silenced, in bytes: the caller heard nothing of them."""
         self.unsent = tuple(
-            Heard(item.item_id, item.content_index, 0, size // PCM_BYTES_PER_MS)
+            Heard(item.item_id, item.content_index, 0, size // bytes_per_ms)
             for item, size in received.items()
             if item not in self.items
         )

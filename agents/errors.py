@@ -36,6 +36,7 @@ _CATEGORIES: Final[Mapping[str, ErrorCategory]] = {
     "invalid_api_key": "auth",
     "network": "network",
     "quota": "quota",
+    "quota_exceeded": "quota",
     "rate_limit_error": "rate",
     "rate_limit_exceeded": "rate",
     "session_expired": "session_limit",

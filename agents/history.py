@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from agents.audio import PCM_BYTES_PER_MS
 from agents.events import (
     AudioInputCleared,
     AudioInputCommitted,
@@ -25,7 +24,7 @@ from agents.events import (
     TranscriptOutputDelta,
 )
 from agents.heard_text import Pace, SpokenText
-from agents.realtime import PastMessage
+from agents.realtime import PCM, PastMessage
 
 MAX_ITEMS: Final = 6000
 """Items remembered: a call of four hours with a new one every 2.4 seconds. The oldest are forgotten first."""
@@ -106,6 +105,16 @@ class _Entry:
             self.heard_ms = self.total_ms if self.is_all(heard_ms) else max(0, heard_ms)
             self.heard_text = self.words.heard(self.heard_ms, self.total_ms, self.has_all_audio)
 
+    @property
+    def lasting_text(self) -> str:
+        """The words that the caller heard, or will have heard when all audio that came was played."""
+        if self.status != "cut" or not self.is_spoken:
+            return self.words.text.strip()
+        heard = self.heard_text
+        if heard is None:
+            heard = self.words.heard(self.total_ms, self.total_ms, is_complete=False)
+        return heard.strip()
+
     def is_all(self, heard_ms: int) -> bool:
         return heard_ms > 0 and heard_ms >= self.total_ms - ROUNDING_MS
 
@@ -132,7 +141,7 @@ class CallHistory:
     nothing counts as heard or unheard until it is told. `bytes_per_ms` is that of the model's audio.
     """
 
-    def __init__(self, *, knows_heard: bool = True, bytes_per_ms: int = PCM_BYTES_PER_MS) -> None:
+    def __init__(self, *, knows_heard: bool = True, bytes_per_ms: int = PCM.bytes_per_ms) -> None:
         self._knows_heard = knows_heard
         self._bytes_per_ms = bytes_per_ms
         self._entries: dict[str, _Entry] = {}
@@ -148,12 +157,11 @@ class CallHistory:
 
     @property
     def past(self) -> tuple[PastMessage, ...]:
-        """The words of all items that have any, in order: of those that were cut, what was heard."""
+        """The words of all items that have any, in order: of those that were cut, what was heard or will be."""
         said = (
-            (item, item.text if item.heard_text is None or item.status != "cut" else item.heard_text)
-            for item in self.items
+            (entry.item_id, entry.role, entry.lasting_text) for entry in map(self._entries.get, self._order) if entry
         )
-        return tuple(PastMessage(item.item_id, item.role, text.strip()) for item, text in said if text.strip())
+        return tuple(PastMessage(item_id, role, text) for item_id, role, text in said if role and text)
 
     def item(self, item_id: str) -> HistoryItem | None:
         entry = self._entries.get(item_id)

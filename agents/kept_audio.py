@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
-from agents.audio import PCM_BYTES_PER_MS
-from agents.realtime import SpokenItem
+from agents.realtime import AudioFormat, SpokenItem
 
 MAX_KEPT_MS: Final = 120_000
-"""The most audio that can be gone on with: nobody remembers what was said two minutes ago. It takes 5.8 MB."""
+"""The most audio that can be gone on with: nobody remembers what was said two minutes ago. It takes 5.8 MB, or 1 MB of
+mu-law.
+"""
 
 
 class KeptAudio:
     """Audio by item, in the order in which it came. Of an item that is too long nothing more is kept, only counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._max_bytes = MAX_KEPT_MS * audio_format.bytes_per_ms
         self._audio: dict[SpokenItem, bytearray] = {}
         self._received: dict[SpokenItem, int] = {}
         self._ended: set[SpokenItem] = set()
@@ -27,7 +29,7 @@ class KeptAudio:
         kept = self._audio.setdefault(item, bytearray())
         is_whole = self._is_whole(item)
         self._received[item] = self._received.get(item, 0) + len(pcm)
-        if is_whole and sum(map(len, self._audio.values())) + len(pcm) <= MAX_KEPT_MS * PCM_BYTES_PER_MS:
+        if is_whole and sum(map(len, self._audio.values())) + len(pcm) <= self._max_bytes:
             kept += pcm
 
     def end(self, item: SpokenItem) -> None:

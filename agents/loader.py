@@ -8,6 +8,7 @@ from typing import Final
 
 from agents.allowed import FieldPath, did_you_mean, either
 from agents.errors import ConfigError, Problem
+from agents.passthrough import passthrough_faults
 from agents.providers import PROVIDERS, provider
 from agents.schema import CALL_VARIABLES, SAMPLE_CALL, AgentSpec
 from agents.templates import render, undeclared
@@ -104,12 +105,21 @@ def _meaning_problems(spec: AgentSpec, document: Document, folder: Path) -> Iter
 
 
 def _provider_problems(spec: AgentSpec, document: Document, folder: Path) -> Iterator[Problem]:
-    if spec.provider not in PROVIDERS:
-        right = f"the provider must be {either(PROVIDERS)}; {did_you_mean(spec.provider, PROVIDERS)}"
-        yield document.problem(("model",), right)
-        return
-    for fault in provider(spec.provider).faults(spec, folder):
-        yield document.problem(fault.path, fault.right, found=fault.found)
+    for i, choice in enumerate(spec.choices()):
+        place: FieldPath = ("models", i) if spec.models else ()
+        if choice.provider not in PROVIDERS:
+            right = f"the provider must be {either(PROVIDERS)}; {did_you_mean(choice.provider, PROVIDERS)}"
+            yield document.problem((*place, "model"), right)
+            continue
+        for fault in provider(choice.provider).faults(choice, folder) or passthrough_faults(choice, folder):
+            is_its_own = bool(place and fault.path) and fault.path[0] in spec.models[i].model_fields_set
+            path = (*place, *fault.path) if is_its_own else fault.path
+            found = fault.found if is_its_own or not place else f"{fault.found} (for {choice.model})"
+            yield document.problem(path, fault.right, found=found)
+    recording = spec.last_resort.recording
+    if recording and not (folder / recording).is_file():
+        path = ("last_resort", "recording")
+        yield document.problem(path, f"must be a file; its path starts in {folder}")
 
 
 def _template_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]:

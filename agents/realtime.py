@@ -84,6 +84,22 @@ class AudioFormat:
     mime_type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     sample_rate: int = 24_000
 
+    def __str__(self) -> str:
+        return f"{self.mime_type} at {self.sample_rate} Hz"
+
+    @property
+    def bytes_per_ms(self) -> int:
+        """Bytes of one millisecond, at a rate that is a multiple of 1000 Hz, as all are that we speak."""
+        return self.sample_rate // 1000 * (2 if self.mime_type == "audio/pcm" else 1)
+
+    def silence(self, size: int) -> bytes:
+        """So many bytes in which nothing is to be heard."""
+        return _SILENCE[self.mime_type] * size
+
+
+_SILENCE: Final[Mapping[str, bytes]] = {"audio/pcm": b"\x00", "audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}
+"""Of G.711 it is the code of the smallest positive level, as encoders have it."""
+
 
 PCM: Final = AudioFormat()
 """PCM16 mono little-endian 24 kHz: the one audio format inside."""
@@ -182,7 +198,8 @@ class Capabilities:
     cancel                          a response can be cancelled; else it goes on unheard
     delete                          items can be taken out of the conversation
     resume                          "handle": a connection goes on with the session of another, by the handle of
-                                    `SessionResumable`; "history": it begins with `RealtimeConnectOptions.history`
+                                    `SessionResumable`; "history": it begins with `RealtimeConnectOptions.history`;
+                                    "none": it begins from nothing
     one_connection                  the old connection must end before another may resume its session
     cancels_tools                   the model may take a tool call back
     answers_tools_by_itself         after a tool's result the model goes on without a `ResponseCreate`
@@ -201,7 +218,7 @@ class Capabilities:
     truncate: bool = True
     cancel: bool = True
     delete: bool = True
-    resume: Literal["handle", "history"] = "history"
+    resume: Literal["handle", "history", "none"] = "history"
     one_connection: bool = False
     cancels_tools: bool = False
     answers_tools_by_itself: bool = False

@@ -8,8 +8,6 @@ import re
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationInfo,
@@ -17,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from agents.cascade_spec import CascadeSpec
+from agents.spec import Spec as Spec
 from agents.templates import undeclared
 
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
@@ -33,14 +33,14 @@ SAMPLE_CALL: Final = {
 CALL_VARIABLES = frozenset(SAMPLE_CALL)
 """Variables that every call provides to templates, beside the YAML's own `variables`."""
 
+MAX_MODELS: Final = 5
+"""With more, the last one would be asked after a caller has hung up."""
+
+_PARTS_OF: Final = {"script": ("local", "cascade"), "brain": ("local", "cascade"), "cascade": ("cascade",)}
+"""The parts of an agent that only some providers make use of: of several models, the others are not given them."""
+
 MAX_IDLE_STEPS: Final = 10
 """Longer ladders are mistakes: nobody is asked ten times whether they are still there."""
-
-
-class Spec(BaseModel):
-    """Strict: unknown fields and wrong types are errors. Validate files as JSON, where a list may be a tuple."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class TurnDetectionSpec(Spec):
@@ -187,12 +187,63 @@ class BrainSpec(Spec):
     max_tokens: int = Field(400, ge=1, le=4096, description="Longest answer, in tokens.")
 
 
+MODEL_PATTERN: Final = r"^[a-z][a-z0-9_-]*/\S+$"
+
+
+class ModelSpec(Spec):
+    """One of several models, and what is different with it. What it does not say is the agent's."""
+
+    model: str = Field(pattern=MODEL_PATTERN, description="provider/model, as in the agent's own model.")
+    voice: str | None = Field(None, description="The provider's name of a voice.")
+    speed: float | None = Field(None, ge=0.25, le=1.5, description="Speed of speech, 1 is normal.")
+    turn_detection: TurnDetectionSpec | None = Field(
+        None, description="Who decides when the caller's turn is over; all of it, where it is different."
+    )
+    transcription: TranscriptionSpec | None = Field(None, description="How the caller's words are written down.")
+    noise_reduction: Literal["near_field", "far_field"] | None = Field(
+        None, description="The provider's noise reduction."
+    )
+    base_url: str | None = Field(
+        None, pattern=r"^(https?|wss?)://", description="Where the provider's API is, instead of its own address."
+    )
+    provider_options: dict[str, Any] = Field(
+        default_factory=dict, description="Merged into the provider's own session object."
+    )
+
+
+class LastResortSpec(Spec):
+    """What is done for the caller when no model can go on."""
+
+    say: Sentence | None = Field(
+        None, description="What the caller is told; without it, an apology. {{ variables }} are filled in."
+    )
+    recording: str | None = Field(
+        None, pattern=r"\.(wav|mp3)$", description="A recording of those words, played in their place."
+    )
+    dial: str | None = Field(
+        None,
+        pattern=r"^(\+[1-9][0-9]{6,14}|sip:\S+)$",
+        description="Who is telephoned then: a number, or sip:name@host.",
+    )
+    voicemail: bool = Field(False, description="Whether the caller may leave a message instead.")
+
+    @model_validator(mode="after")
+    def _goes_one_way(self) -> Self:
+        if self.dial and self.voicemail:
+            raise ValueError("the caller can be put through or leave a message: remove dial or voicemail")
+        return self
+
+
 class AgentSpec(Spec):
     """One agent: a file in `config/agents/`, named after the file."""
 
-    model: str = Field(
-        pattern=r"^[a-z][a-z0-9_-]*/\S+$",
+    model: str | None = Field(
+        None,
+        pattern=MODEL_PATTERN,
         description="provider/model: local/script, local/chat, openai/gpt-realtime-2.1, scripted/<file of events>.",
+    )
+    models: tuple[ModelSpec, ...] = Field(
+        (), description="Instead of model: several, the first that can serve the call serves it, and then the next."
     )
     instructions: str = Field("", description="Who the agent is and how it behaves. {{ variables }} are filled in.")
     greeting: Sentence | None = Field(
@@ -200,6 +251,9 @@ class AgentSpec(Spec):
     )
     voice: str | None = Field(None, description="The provider's name of a voice.")
     speed: float | None = Field(None, ge=0.25, le=1.5, description="Speed of speech, 1 is normal.")
+    audio: Literal["pcm16", "passthrough"] = Field(
+        "pcm16", description="pcm16: PCM16 at 24 kHz. passthrough: the telephone's own mu-law, for models that take it."
+    )
     turn_detection: TurnDetectionSpec = Field(
         TurnDetectionSpec(), description="Who decides when the caller's turn is over."
     )
@@ -224,12 +278,18 @@ class AgentSpec(Spec):
         (), description="What happens when the caller is silent, step by step; only the last step may hang up."
     )
     keys: KeysSpec = Field(KeysSpec(), description="How the keys that a caller presses are collected.")
+    last_resort: LastResortSpec = Field(
+        LastResortSpec(), description="What is done for the caller when no model can go on."
+    )
     base_url: str | None = Field(
         None, pattern=r"^(https?|wss?)://", description="Where the provider's API is, instead of its own address."
     )
     variables: dict[str, str] = Field(default_factory=dict, description="Facts to use as {{ name }} in texts.")
     script: ScriptSpec | None = Field(None, description="For model local/script: intents and answers.")
     brain: BrainSpec | None = Field(None, description="For model local/chat: the chat endpoint.")
+    cascade: CascadeSpec | None = Field(
+        None, description="For model cascade/<a name>: who hears, who thinks and who speaks."
+    )
     provider_options: dict[str, Any] = Field(
         default_factory=dict, description="Merged into the provider's own session object, for what has no field here."
     )
@@ -287,19 +347,39 @@ class AgentSpec(Spec):
                 raise ValueError(f"only the last step may hang up; step {number} of {len(idle)} does")
         return idle
 
+    @model_validator(mode="after")
+    def _names_its_models(self) -> Self:
+        if (self.model is None) == (not self.models):
+            raise ValueError("an agent has a model, or a list of models: give one of the two")
+        if len(self.models) > MAX_MODELS:
+            raise ValueError(f"at most {MAX_MODELS} models are allowed; these are {len(self.models)}")
+        return self
+
+    def choices(self) -> "tuple[AgentSpec, ...]":
+        """The agent with each of its models: what it is when that one serves the call."""
+        return tuple(self._with(choice) for choice in self.models) or (self,)
+
+    def _with(self, choice: ModelSpec) -> "AgentSpec":
+        own = {name: getattr(choice, name) for name in choice.model_fields_set}
+        provider = choice.model.partition("/")[0]
+        others = {name: None for name in ("script", "brain", "cascade") if provider not in _PARTS_OF.get(name, ())}
+        return self.model_copy(update={"models": (), **{k: v for k, v in others.items() if hasattr(self, k)}, **own})
+
     @property
     def provider(self) -> str:
-        return self.model.partition("/")[0]
+        return (self.model or "").partition("/")[0]
 
     @property
     def model_id(self) -> str:
-        return self.model.partition("/")[2]
+        return (self.model or "").partition("/")[2]
 
     def templates(self) -> list[tuple[tuple[str | int, ...], str]]:
         """Every text that may hold {{ variables }}, with the path to its field."""
         found: list[tuple[tuple[str | int, ...], str]] = [(("instructions",), self.instructions)]
         if self.greeting:
             found.append((("greeting",), self.greeting))
+        if self.last_resort.say:
+            found.append((("last_resort", "say"), self.last_resort.say))
         if self.duration_warning:
             found.append((("duration_warning", "say"), self.duration_warning.say))
         found += [(("idle", i, "say"), step.say) for i, step in enumerate(self.idle) if step.say]

@@ -15,7 +15,7 @@ from agents.errors import ChannelError, ConfigError, NotSupportedError
 from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason, SessionEvent, Status, Usage
 from agents.history import HistoryItem
 from agents.realtime import (
-    PCM,
+    AudioFormat,
     PastMessage,
     RealtimeChannel,
     RealtimeConnection,
@@ -326,8 +326,8 @@ class RealtimeSession:
         self._emitter.end()
 
     async def _open(self, config: SessionConfig) -> RealtimeConnection:
-        if self.channel and not config.input_format == config.output_format == PCM:
-            raise NotSupportedError("a channel carries PCM16 24 kHz; leave input_format and output_format as they are")
+        if self.channel:
+            _refuse_other_audio(self.channel.audio_format, config, self._model)
         given = self._options.connect_options or RealtimeConnectOptions()
         options = replace(
             given,
@@ -350,6 +350,17 @@ class RealtimeSession:
 
     def _learn_id(self, session_id: str) -> None:
         self._id = session_id
+
+
+def _refuse_other_audio(line: AudioFormat, config: SessionConfig, model: RealtimeModel) -> None:
+    """Nothing is transcoded between a line and a model: all three must mean the same audio."""
+    if not config.input_format == config.output_format == line:
+        raise NotSupportedError(
+            f"the channel carries {line}; input_format is {config.input_format}, output_format {config.output_format}"
+        )
+    known = model.capabilities
+    if line not in known.input_formats or line not in known.output_formats:
+        raise NotSupportedError(f"the channel carries {line}, which {model.provider}/{model.model_id} does not")
 
 
 def _refuse_unsupported(options: RealtimeSessionOptions) -> None:

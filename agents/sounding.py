@@ -2,11 +2,10 @@
 
 from collections.abc import Collection
 
-from agents.audio import PCM_BYTES_PER_MS
 from agents.cut import Cut
 from agents.events import Heard
 from agents.kept_audio import KeptAudio
-from agents.realtime import RealtimeChannel, SpokenItem
+from agents.realtime import PCM, RealtimeChannel, SpokenItem
 
 
 class Sounding:
@@ -17,7 +16,8 @@ class Sounding:
 
     def __init__(self, channel: RealtimeChannel | None, *, keeps_audio: bool) -> None:
         self._channel = channel
-        self._kept = KeptAudio() if keeps_audio and channel else None
+        self._kept = KeptAudio(channel.audio_format) if keeps_audio and channel else None
+        self._bytes_per_ms = (channel.audio_format if channel else PCM).bytes_per_ms
         self._items: dict[SpokenItem, bool] = {}  # whether it was sent to its end
         self._offsets_ms: dict[SpokenItem, int] = {}
         self._pause: Cut | None = None
@@ -93,7 +93,7 @@ class Sounding:
         pause, self._pause = self._pause, None
         cut = pause or Cut(self._items, self._offsets_ms)
         if pause and self._kept:
-            pause.take_unsent(self._kept.received)
+            pause.take_unsent(self._kept.received, self._bytes_per_ms)
         self._items, self._offsets_ms = {}, {}
         if self._kept:
             self._kept.clear()
@@ -142,7 +142,7 @@ class Sounding:
         taken, heard_out = self._taken(pause, await pause.unheard())
         if not self._kept.has_rest(taken):
             return None
-        self._offsets_ms |= {item: size // PCM_BYTES_PER_MS for item, size in taken.items()}
+        self._offsets_ms |= {item: size // self._bytes_per_ms for item, size in taken.items()}
         await self._play_again(self._channel, self._kept, taken)
         return heard_out
 
@@ -152,10 +152,10 @@ class Sounding:
         heard_out: list[Heard] = []
         for item, received in pause.received.items():
             if heard := next((each for each in unheard if _is_of(each, item)), None):
-                taken[item] = heard.heard_ms * PCM_BYTES_PER_MS
+                taken[item] = heard.heard_ms * self._bytes_per_ms
             elif item in self._items:
                 self._forget(item)
-                total_ms = received // PCM_BYTES_PER_MS
+                total_ms = received // self._bytes_per_ms
                 heard_out.append(Heard(item.item_id, item.content_index, total_ms, total_ms))
         return taken, tuple(heard_out)
 

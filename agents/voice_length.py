@@ -5,7 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from agents.audio import PCM_BYTES_PER_MS
+from agents import mulaw
+from agents.errors import NotSupportedError
+from agents.realtime import PCMU, AudioFormat
 
 WINDOW_MS: Final = 10
 """Audio that is one level: two or three periods of the deepest voice."""
@@ -25,13 +27,20 @@ seconds, and hardly moves in a word.
 """
 
 _SILENT_DBFS: Final = -90.0
-_WINDOW_BYTES: Final = WINDOW_MS * PCM_BYTES_PER_MS
 
 
 class VoiceLength:
-    """Counts the milliseconds in which one line stands out of its noise."""
+    """Counts the milliseconds in which one line stands out of its noise.
 
-    def __init__(self) -> None:
+    Takes PCM16 at any rate, and PCMU; raises NotSupportedError for other formats.
+    """
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        if audio_format != PCMU and audio_format.mime_type != "audio/pcm":
+            raise NotSupportedError(f"no levels are known of {audio_format}")
+        self._is_ulaw = audio_format == PCMU
+        self._window_samples = WINDOW_MS * audio_format.sample_rate // 1000
+        self._window_bytes = WINDOW_MS * audio_format.bytes_per_ms
         self._held = b""
         self._noise_dbfs = QUIET_DBFS
         self._before: deque[bool] = deque(maxlen=BEFORE_MS // WINDOW_MS)
@@ -43,11 +52,12 @@ class VoiceLength:
         return self._voice_ms or 0
 
     def hear(self, pcm: bytes) -> None:
-        """Takes the line's audio as it comes: PCM16 24 kHz of any length."""
+        """Takes the line's audio as it comes, in pieces of any length."""
         pcm = self._held + pcm
-        whole = len(pcm) - len(pcm) % _WINDOW_BYTES
-        self._held = pcm[whole:]
-        windows = np.frombuffer(pcm, "<i2", whole // 2).reshape(-1, _WINDOW_BYTES // 2).astype(np.float32)
+        whole = len(pcm) - len(pcm) % self._window_bytes
+        pcm, self._held = pcm[:whole], pcm[whole:]
+        pcm16 = mulaw.decode(pcm) if self._is_ulaw else pcm
+        windows = np.frombuffer(pcm16, "<i2").reshape(-1, self._window_samples).astype(np.float32)
         for power in np.square(windows).mean(axis=1):
             self._take(10 * float(np.log10(power / 2**30)) if power else _SILENT_DBFS)
 

@@ -6,11 +6,11 @@ from math import inf
 from typing import Final
 
 from agents.agent import RealtimeAgent
-from agents.audio import PCM_BYTES_PER_MS
 from agents.dead_air import DeadAir
 from agents.errors import ProviderError
 from agents.events import AudioInputAppend, ClientEvent, EndReason
 from agents.idle import VOICE_HOLD_S, WORDS_S, IdleLadder
+from agents.realtime import AudioFormat
 from agents.speaking import Speaking
 from agents.time_limit import DurationWarning, TimeLimit
 
@@ -27,6 +27,7 @@ STALL_SILENCE_MS: Final = 1000
 class Watch:
     """The clocks of one conversation. It is told what happens, and acts when nothing does.
 
+    `audio_format` is the caller's audio as the model hears it.
     `fail` and `end` finish the conversation; `look_at_keys` is for the entries that no further key completes.
     """
 
@@ -37,6 +38,7 @@ class Watch:
         speaking: Speaking,
         *,
         has_transcripts: bool,
+        audio_format: AudioFormat,
         send: Callable[[ClientEvent], Awaitable[None]],
         look_at_keys: Callable[[], Awaitable[None]],
         end: Callable[[EndReason], None],
@@ -54,6 +56,7 @@ class Watch:
         self._warning: DurationWarning | None = None
         self._has_greeting = agent.greeting is not None
         self._has_transcripts = has_transcripts
+        self._stall_silence = audio_format.silence(STALL_SILENCE_MS * audio_format.bytes_per_ms)
         self._is_leaving = False
         self._leave_by: float | None = None
         self._is_answered = False
@@ -153,7 +156,7 @@ class Watch:
         """Audio that stops in mid-speech would leave the turn open for as long as it is away."""
         if self._is_voice_active and self._audio_at is not None and now - self._audio_at > self._stalled_s:
             self._audio_at = None
-            await self._send(AudioInputAppend(bytes(STALL_SILENCE_MS * PCM_BYTES_PER_MS)))
+            await self._send(AudioInputAppend(self._stall_silence))
 
     async def _mind_silence(self, now: float) -> None:
         if not self._speaking.is_settled or self._speaking.is_heard or self._speaking.is_at_work:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Self
 
-from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
 from agents.realtime import PCM, AudioFormat, SpokenItem
@@ -16,10 +15,11 @@ class MemoryChannel:
     """A line whose far side is this object: `say`, `press`, `hang_up` and `drop` are the caller's.
 
     Nothing plays by itself: `play(ms)` moves the caller's ear onward, `play_all()` to the end. `heard` has all audio
-    that was sent, in order; `interruptions` counts how often the line was silenced.
+    that was sent, in order; `interruptions` counts how often the line was silenced. All audio is of `audio_format`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, audio_format: AudioFormat = PCM) -> None:
+        self._format = audio_format
         self.heard: list[tuple[SpokenItem, bytes]] = []
         self.interruptions = 0
         self.is_closed = False
@@ -71,7 +71,7 @@ class MemoryChannel:
 
     async def send_audio(self, pcm: bytes, item: SpokenItem) -> None:
         self.heard.append((item, pcm))
-        ms = len(pcm) / PCM_BYTES_PER_MS
+        ms = len(pcm) / self._format.bytes_per_ms
         self._playback.received(item, ms)
         self._playback.sent(item, ms, self._ear_ms / 1000)
         self._sent_ms += ms
@@ -99,7 +99,7 @@ class MemoryChannel:
 
     @property
     def audio_format(self) -> AudioFormat:
-        return PCM
+        return self._format
 
     @property
     def is_playing(self) -> bool:

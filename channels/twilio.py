@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, Self
 
-from agents.audio import PCM_BYTES_PER_MS
-from agents.errors import ChannelError
+from agents.audio import Untouched
+from agents.errors import ChannelError, NotSupportedError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
 from agents.mulaw import FRAME_BYTES, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
-from agents.realtime import PCM, AudioFormat, SpokenItem
+from agents.realtime import PCM, PCMU, AudioFormat, SpokenItem
 from channels.inbound import InboundAudio
 from channels.line_clock import LineClock
 from channels.media_socket import LineSilent, MediaSocket
@@ -71,12 +71,16 @@ class TwilioChannel:
 
     Audio goes out at once, in messages of whole 20 ms frames with a mark behind each; Twilio plays it in real time. The
     messages grow from one frame, where the line may have run dry, to 200 ms. Frames that are missing from the caller's
-    audio are replaced by silence.
+    audio are replaced by silence. With PCMU the bytes of either side are the other's; only what fills gaps and last
+    frames is ours.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds and never goes back."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic, audio_format: AudioFormat = PCM) -> None:
+        """`clock` gives seconds and never goes back. Raises NotSupportedError for any format but PCM and PCMU."""
+        if audio_format not in (PCM, PCMU):
+            raise NotSupportedError(f"a telephone line takes and gives {PCM} or {PCMU}, not {audio_format}")
         self._clock = clock
+        self._format = audio_format
         self._arrival: asyncio.Future[tuple[MediaSocket, str] | None] = asyncio.get_running_loop().create_future()
         self._over = False
         self._is_open = False
@@ -85,8 +89,8 @@ class TwilioChannel:
         self._over_at = 0.0
         self._unexpected = 0
         self._inbound = InboundAudio()
-        self._to_pcm = UlawToPcm()
-        self._to_ulaw = PcmToUlaw()
+        self._from_ulaw = Untouched() if audio_format == PCMU else UlawToPcm()
+        self._to_ulaw = Untouched() if audio_format == PCMU else PcmToUlaw()
         self._held = b""
         self._item: SpokenItem | None = None
         self._message_bytes = FRAME_BYTES
@@ -127,7 +131,7 @@ class TwilioChannel:
                     now = self._clock()
                     self._media_by = now + MEDIA_TIMEOUT_S
                     self._line_clock.frame(timestamp_ms, len(ulaw) / _BYTES_PER_MS, now)
-                    pcm = self._to_pcm.feed(self._inbound.take(ulaw, timestamp_ms, now))
+                    pcm = self._from_ulaw.feed(self._inbound.take(ulaw, timestamp_ms, now))
                     if pcm:
                         return ChannelAudio(pcm)
                 case Mark(name):
@@ -192,7 +196,7 @@ class TwilioChannel:
         if generation != self._generation:
             return
         self._item = item
-        self._playback.received(item, len(pcm) / PCM_BYTES_PER_MS)
+        self._playback.received(item, len(pcm) / self._format.bytes_per_ms)
         await self._send_frames(self._held + self._to_ulaw.feed(pcm), item)
 
     async def end_audio(self, item: SpokenItem) -> None:
@@ -245,7 +249,7 @@ class TwilioChannel:
 
     @property
     def audio_format(self) -> AudioFormat:
-        return PCM
+        return self._format
 
     @property
     def is_playing(self) -> bool:

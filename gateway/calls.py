@@ -8,12 +8,15 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from agents.agent import CallContext, RealtimeAgent
 from agents.errors import ChannelError, GatewayError
 from agents.events import Closed, EndReason, Error
+from agents.realtime import PCM, PCMU
 from agents.session import RealtimeSession
 from channels.media_streams import ULAW_8K, Start
 from channels.twilio import TwilioChannel
@@ -47,6 +50,19 @@ class Line(TwilioChannel):
         await super().close()
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call that is over: how, and whose it was."""
+
+    closed: Closed
+    agent: RealtimeAgent
+    context: CallContext
+
+    @property
+    def broke(self) -> bool:
+        return self.closed.reason in BROKEN
+
+
 class Call:
     """One telephone call: its session and line, from the webhook on."""
 
@@ -61,13 +77,14 @@ class Call:
         """Without `hang_up` the end of the stream has to do."""
         self.sid = sid
         self.token = secrets.token_urlsafe(24)
-        self.channel = Line(clock)
+        self.channel = Line(clock, PCMU if agent.config.output_format == PCMU else PCM)  # the session refuses others
         self.session = RealtimeSession(agent, channel=self.channel, context=context)
         self.session.on("error", self._log_error)
         self.expires_at = clock() + TOKEN_TTL_S
         self.ended = asyncio.Event()
         self.is_claimed = False
-        self._context = context
+        self.agent = agent
+        self.context = context
         self._clock = clock
         self._hang_up = hang_up
         self._began_at = clock()
@@ -75,7 +92,7 @@ class Call:
     async def run(self) -> Closed:
         """Serves the call to its end. Raises nothing but cancellation: what breaks one call breaks no other."""
         current_call.set(self.sid)
-        context = self._context
+        context = self.context
         log.info("call from %s to %s: agent %s", masked(context.caller), masked(context.called), context.agent)
         closed = Closed("error")
         try:
@@ -131,7 +148,7 @@ class Calls:
         self._rest = rest
         self._while_entered = contextlib.AsyncExitStack()
         self._live: dict[str, Call] = {}
-        self._ended: OrderedDict[str, Closed] = OrderedDict()
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._over: OrderedDict[str, None] = OrderedDict()
         self._group = asyncio.TaskGroup()
         self.is_draining = False
@@ -213,14 +230,19 @@ class Calls:
             for sid in tuple(self._live):
                 tasks.create_task(self.end(sid, "closed"), name=f"end {sid}")
 
-    def how_it_ended(self, sid: str) -> Closed | None:
+    def how_it_ended(self, sid: str) -> "Ended | None":
         return self._ended.get(sid)
+
+    def recording(self, agent: str) -> Path | None:
+        """What callers of that agent are played when no model can serve them; None without such a recording."""
+        known = self._agents.get(agent)
+        return known.last_resort.recording if known else None
 
     async def _serve(self, call: Call, replacing: Call | None) -> None:
         if replacing:
             await replacing.session.close("caller")
         try:
-            self._ended[call.sid] = await call.run()
+            self._ended[call.sid] = Ended(await call.run(), call.agent, call.context)
             while len(self._ended) > MAX_REMEMBERED:
                 self._ended.popitem(last=False)
         finally:

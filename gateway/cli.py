@@ -103,7 +103,8 @@ def _agents(options: argparse.Namespace) -> int:
     if configuration.numbers.default:
         answered.setdefault(configuration.numbers.default, []).append("every other number")
     for name, spec in configuration.agents.items():
-        print(f"{name}: {spec.model}; answers {', '.join(answered.get(name, ['no number']))}")
+        models = ", then ".join(choice.model or "" for choice in spec.choices())
+        print(f"{name}: {models}; answers {', '.join(answered.get(name, ['no number']))}")
         if spec.greeting:
             print(f"    {spec.greeting}")
     return 0

@@ -54,8 +54,10 @@ def _missing_keys(
     problems = []
     for name in sorted(numbers.answering):
         spec = agents.get(name)
-        variable = provider(spec.provider).missing_key(spec, environment) if spec else None
-        if variable:
+        for choice in spec.choices() if spec else ():
+            variable = provider(choice.provider).missing_key(choice, environment)
+            if not variable:
+                continue
             file = folder / "agents" / f"{name}.yaml"
             problems.append(
                 Problem(

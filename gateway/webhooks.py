@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import twiml
-from gateway.calls import BROKEN, Calls
+from gateway.calls import Calls, Ended
 from gateway.log import current_call, masked
 from gateway.numbers import Numbers
 from gateway.settings import Settings
@@ -37,6 +37,8 @@ VOICE_PATH: Final = "/twilio/voice"
 AFTER_STREAM_PATH: Final = "/twilio/after-stream"
 STATUS_PATH: Final = "/twilio/status"
 STREAM_STATUS_PATH: Final = "/twilio/stream-status"
+VOICEMAIL_PATH: Final = "/twilio/voicemail"
+RECORDING_PATH: Final = "/twilio/recording"
 
 _OVER: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
@@ -61,11 +63,12 @@ class Webhooks:
             AFTER_STREAM_PATH: self._after_stream,
             STATUS_PATH: self._status,
             STREAM_STATUS_PATH: self._stream_status,
+            VOICEMAIL_PATH: self._voicemail,
         }
         routes = [Route(path, self._checked(path, answer)) for path, answer in answers.items()]
         for route in routes:
             route.methods = {"GET", "POST"}  # without the HEAD that starlette adds to GET: it would open a call
-        return routes
+        return [*routes, Route(f"{RECORDING_PATH}/{{agent}}", self._recording)]
 
     def _checked(self, path: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -118,9 +121,32 @@ class Webhooks:
         """The stream is over and the caller still there: the agent ended the call, or something broke."""
         sid = str(fields.get("CallSid", ""))
         await self._calls.end(sid, "line")  # live still: the stream was lost, or never came
-        closed = self._calls.how_it_ended(sid)
-        broke = closed is None or closed.reason in BROKEN
-        return twiml.hang_up(twiml.TROUBLE if broke else None)
+        ended = self._calls.how_it_ended(sid)
+        if ended is None:
+            return twiml.hang_up(twiml.TROUBLE)
+        return self._last_resort(ended) if ended.broke else twiml.hang_up()
+
+    def _last_resort(self, ended: Ended) -> str:
+        """What the agent's file says for a caller whom no model can serve."""
+        resort, name = ended.agent.last_resort, ended.agent.name
+        log.warning("%s cannot go on: the caller gets the last resort", name)
+        base = self._settings.base_url
+        return twiml.last_resort(
+            say=ended.agent.apology_for(ended.context),
+            recording_url=f"{base}{RECORDING_PATH}/{name}" if resort.recording else None,
+            dial=resort.dial,
+            voicemail_url=base + VOICEMAIL_PATH if resort.voicemail else None,
+        )
+
+    async def _voicemail(self, fields: FormData) -> str:
+        """The caller left a message, or none: Twilio keeps it, and says where."""
+        log.info("voicemail of %s s: %s", fields.get("RecordingDuration", "0"), fields.get("RecordingSid", "none"))
+        return twiml.hang_up()
+
+    async def _recording(self, request: Request) -> Response:
+        """The recorded apology of an agent, for Twilio to fetch. It is nobody's secret."""
+        path = self._calls.recording(request.path_params["agent"])
+        return FileResponse(path) if path else PlainTextResponse("no such recording", 404)
 
     async def _status(self, fields: FormData) -> str:
         if fields.get("CallStatus") in _OVER:

@@ -3,11 +3,8 @@
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
-
-import numpy as np
 
 Json = dict[str, Any]
 Audio = Callable[[int], bytes]
@@ -60,13 +57,6 @@ class Place:
 
     def part(self) -> Json:
         return {"response_id": self.response_id, "item_id": self.item_id, "output_index": self.output_index}
-
-
-@lru_cache
-def tone(ms: int) -> bytes:
-    """440 Hz in PCM16 24 kHz, loud enough for any voice detection."""
-    wave: bytes = (np.sin(np.arange(ms * 24) * (2 * np.pi * 440 / 24_000)) * 8_000).astype("<i2").tobytes()
-    return wave
 
 
 def speech(at: Place, reply: Speak, audio: Audio) -> Iterator[Json]:

@@ -1,14 +1,19 @@
-"""A call in virtual time: a model whose words are the test's, a line whose ear moves as time passes."""
+"""A call in virtual time: a model whose words are the test's, a line whose ear moves as time passes.
+
+A module that imports `audio_format`, an automatic fixture, has each of its tests run in both formats of a line.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextvars import ContextVar
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import pytest
 
 from agents import RealtimeAgent, RealtimeSession
-from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import NotSupportedError, ProviderError
 from agents.events import (
     AudioInputCommitted,
@@ -27,11 +32,15 @@ from agents.events import (
     TranscriptOutputDelta,
 )
 from agents.realtime import (
+    PCM,
+    PCMU,
     SPEC,
+    AudioFormat,
     Capabilities,
     ClientCredential,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
+    SessionConfig,
     SpokenItem,
 )
 from channels.carrier.virtual_time import run_virtual
@@ -40,13 +49,44 @@ from channels.memory import MemoryChannel
 E = TypeVar("E")
 
 FRAME_MS = 20
-SILENT_FRAME = bytes(FRAME_MS * PCM_BYTES_PER_MS)
-VOICED_FRAME = b"\x10\x27" * (FRAME_MS * PCM_BYTES_PER_MS // 2)
+
+_sound: ContextVar[AudioFormat] = ContextVar("sound", default=PCM)
+"""The format of all audio in the scenes of one test."""
+
+
+@pytest.fixture(autouse=True, params=[PCM, PCMU], ids=["pcm16", "passthrough"])
+def audio_format(request: pytest.FixtureRequest) -> Iterator[AudioFormat]:
+    """The format of the line, and of all the audio that this module makes."""
+    before = _sound.set(request.param)
+    yield request.param
+    _sound.reset(before)
+
+
+def size(ms: float) -> int:
+    """Bytes of so much audio."""
+    return round(ms * _sound.get().bytes_per_ms)
+
+
+def silence(ms: int) -> bytes:
+    return _sound.get().silence(size(ms))
+
+
+def silent_frame() -> bytes:
+    return silence(FRAME_MS)
+
+
+def voiced_frame() -> bytes:
+    """As loud as 10000 is in 16 bits, more or less."""
+    loud = b"\x10\x27" if _sound.get() == PCM else b"\x9b"
+    return loud * (size(FRAME_MS) // len(loud))
 
 
 def voice(ms: int, seed: int = 0) -> bytes:
     """So much of an agent's voice, of which no two milliseconds are alike."""
-    pcm: bytes = np.random.default_rng(seed).integers(-9000, 9000, ms * 24, dtype=np.int16).astype("<i2").tobytes()
+    random = np.random.default_rng(seed)
+    if _sound.get() == PCMU:
+        return random.bytes(size(ms))
+    pcm: bytes = random.integers(-9000, 9000, ms * 24, dtype=np.int16).astype("<i2").tobytes()
     return pcm
 
 
@@ -55,7 +95,7 @@ class DrivenModel:
 
     spec = SPEC
     provider = "driven"
-    capabilities = Capabilities()
+    capabilities = Capabilities(input_formats=(PCM, PCMU), output_formats=(PCM, PCMU))
     model_id = "driven"
 
     def __init__(self) -> None:
@@ -108,7 +148,14 @@ class DrivenModel:
         await self.close()
 
 
-class LateLine(MemoryChannel):
+class Line(MemoryChannel):
+    """A line of the format that the test is about."""
+
+    def __init__(self) -> None:
+        super().__init__(_sound.get())
+
+
+class LateLine(Line):
     """A line that tells late: what was not heard of a cut is known when a test lets it `tell`, or at the end."""
 
     def __init__(self) -> None:
@@ -145,9 +192,8 @@ class Ear(LateLine):
         self._unplayed = bytearray()
 
     def play(self, ms: float) -> None:
-        size = round(ms * PCM_BYTES_PER_MS)
-        self.ear += self._unplayed[:size]
-        del self._unplayed[:size]
+        self.ear += self._unplayed[: size(ms)]
+        del self._unplayed[: size(ms)]
         super().play(ms)
 
     async def send_audio(self, pcm: bytes, item: SpokenItem) -> None:
@@ -168,8 +214,10 @@ class Scene:
 
     def __init__(self, channel: MemoryChannel | None = None, *, options: Any = None, **more: Any) -> None:
         self.model = DrivenModel()
-        self.channel = channel or MemoryChannel()
-        agent = RealtimeAgent(name="test", model=self.model, **more)
+        self.channel = channel or Line()
+        given = more.pop("config", SessionConfig())
+        config = replace(given, input_format=self.channel.audio_format, output_format=self.channel.audio_format)
+        agent = RealtimeAgent(name="test", model=self.model, config=config, **more)
         self.session = RealtimeSession(agent, channel=self.channel, **(options or {}))
         self.told: list[SessionEvent] = []
         for kind in ("closed", "digits", "dtmf", "error", "history", "interrupted", "response", "resumed", "speech"):
@@ -209,10 +257,10 @@ class Scene:
             ms -= step_ms
         await self.settles()
 
-    async def hears(self, ms: int, frame: bytes = VOICED_FRAME) -> None:
-        """The caller sounds for so long, in real frames, hearing what is played meanwhile."""
+    async def hears(self, ms: int, frame: bytes | None = None) -> None:
+        """The caller sounds for so long, in real frames, hearing what is played meanwhile. Loud, unless told."""
         for _ in range(ms // FRAME_MS):
-            self.channel.say(frame)
+            self.channel.say(voiced_frame() if frame is None else frame)
             await self.passes(FRAME_MS)
 
     async def begins_to_speak(self, item_id: str = "u1") -> None:
@@ -240,11 +288,11 @@ class Scene:
 
 def reply(response_id: str, pcm: bytes, *, done: bool = True, words: str = "") -> list[ServerEvent]:
     """A response of one item, in pieces of 100 ms; without `done` it is still under way."""
-    size, item_id = 100 * PCM_BYTES_PER_MS, f"item-{response_id}"
+    piece, item_id = size(100), f"item-{response_id}"
     events: list[ServerEvent] = [ResponseCreated(response_id)]
     if words:
         events.append(TranscriptOutputDelta(response_id, item_id, words))
-    events += [AudioOutputDelta(response_id, item_id, 0, pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    events += [AudioOutputDelta(response_id, item_id, 0, pcm[at : at + piece]) for at in range(0, len(pcm), piece)]
     if done:
         events += [AudioOutputDone(response_id, item_id, 0), ResponseDone(response_id, "completed")]
     return events

@@ -1,18 +1,26 @@
 from pathlib import Path
 
+import pytest
+
 from agents import RealtimeAgent, TurnDetection, hang_up
 from agents.assemble import make_agent
 from agents.barge_in import BargeInRules
 from agents.digits import DigitRules
 from agents.idle import IdleStep
+from agents.last_resort import LastResort
+from agents.lasting import LastingModel
 from agents.providers.openai import OpenAIModel
-from agents.realtime import Transcription, Voice
+from agents.realtime import PCM, PCMU, AudioFormat, Transcription, Voice
 from agents.schema import (
     AgentSpec,
     DurationWarningSpec,
     IdleStepSpec,
+    IntentSpec,
     InterruptionSpec,
     KeysSpec,
+    LastResortSpec,
+    ModelSpec,
+    ScriptSpec,
     TranscriptionSpec,
     TurnDetectionSpec,
 )
@@ -43,8 +51,10 @@ def lookup(name: str) -> str:
 
 def test_every_field_of_the_file_reaches_the_agent() -> None:
     agent = make_agent("desk", SPEC, Path(), {"OPENAI_API_KEY": "test-key"})
-    assert isinstance(agent.model, OpenAIModel)
-    assert agent.model.model_id == "gpt-realtime-2.1"
+    assert isinstance(agent.model, LastingModel)
+    [candidate] = agent.model.candidates
+    assert isinstance(candidate.model, OpenAIModel)
+    assert (candidate.name, candidate.own) == ("openai/gpt-realtime-2.1", {})
     assert (agent.name, agent.instructions, agent.greeting) == ("desk", "Be kind.", "Hello.")
     assert (agent.max_duration_s, agent.variables) == (60, {"a": "b"})
     assert agent.config.voice == Voice(voice_id="marin", speed=1.1)
@@ -78,6 +88,13 @@ def test_the_rules_of_interruption_silence_time_and_keys_reach_the_agent() -> No
     assert agent.keys == DigitRules(to_model=True, terminator="*", max_digits=4, timeout_s=5, sensitive=True)
 
 
+@pytest.mark.parametrize(("audio", "audio_format"), [("pcm16", PCM), ("passthrough", PCMU)])
+def test_the_audio_of_the_file_is_what_the_model_hears_and_speaks(audio: str, audio_format: AudioFormat) -> None:
+    agent = make_agent("desk", SPEC.model_copy(update={"audio": audio}), Path(), {"OPENAI_API_KEY": "test-key"})
+
+    assert (agent.config.input_format, agent.config.output_format) == (audio_format, audio_format)
+
+
 def test_what_the_file_leaves_out_is_as_in_python() -> None:
     agent = make_agent("desk", AgentSpec(model="openai/gpt-realtime-2.1"), Path(), {"OPENAI_API_KEY": "test-key"})
     bare = RealtimeAgent(name="desk", model=agent.model)
@@ -96,3 +113,52 @@ def test_tools_are_the_built_in_ones_and_imported_functions_with_the_files_time_
 def test_transcription_null_turns_transcripts_off() -> None:
     agent = make_agent("desk", SPEC.model_copy(update={"transcription": None}), Path(), {})
     assert agent.config.transcription is None
+
+
+def test_each_of_several_models_has_what_is_its_own_and_else_what_is_the_agents() -> None:
+    spec = AgentSpec(
+        models=(
+            ModelSpec(model="openai/gpt-realtime-2.1", voice="marin"),
+            ModelSpec(model="openai/gpt-realtime-1.5", noise_reduction=None, turn_detection=TurnDetectionSpec()),
+            ModelSpec(model="scripted/a.yaml"),
+        ),
+        voice="cedar",
+        noise_reduction="near_field",
+        turn_detection=TurnDetectionSpec(mode="semantic_vad"),
+        script=ScriptSpec(intents=(IntentSpec(name="a", examples=("b",), answer="c"),)),
+    )
+
+    first, second, third = spec.choices()
+
+    assert [choice.model for choice in (first, second, third)] == [choice.model for choice in spec.models]
+    assert [choice.voice for choice in (first, second, third)] == ["marin", "cedar", "cedar"]
+    assert [choice.noise_reduction for choice in (first, second)] == ["near_field", None]
+    assert [choice.turn_detection.mode for choice in (first, second)] == ["semantic_vad", "server_vad"]
+    assert first.script is second.script is None
+
+
+def test_the_models_of_an_agent_are_asked_in_order_with_a_configuration_of_their_own() -> None:
+    spec = AgentSpec(
+        models=(
+            ModelSpec(model="openai/gpt-realtime-2.1"),
+            ModelSpec(model="openai/gpt-realtime-1.5", voice="marin", provider_options={"reasoning": None}),
+        ),
+        voice="cedar",
+    )
+
+    model = make_agent("desk", spec, Path(), {"OPENAI_API_KEY": "test-key"}).model
+
+    assert isinstance(model, LastingModel)
+    assert [candidate.name for candidate in model.candidates] == ["openai/gpt-realtime-2.1", "openai/gpt-realtime-1.5"]
+    assert [candidate.own for candidate in model.candidates] == [
+        {},
+        {"voice": Voice(voice_id="marin"), "provider_options": {"reasoning": None}},
+    ]
+
+
+def test_the_last_resort_reaches_the_agent_with_its_recording_beside_the_configuration() -> None:
+    wanted = LastResortSpec(say="Sorry.", recording="sorry.wav", dial="+15550100300")
+
+    agent = make_agent("desk", SPEC.model_copy(update={"last_resort": wanted}), Path("config"), {"OPENAI_API_KEY": "k"})
+
+    assert agent.last_resort == LastResort(say="Sorry.", recording=Path("config/sorry.wav"), dial="+15550100300")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agents.audio import DELAY_MS, PCM_BYTES_PER_MS, PCM_RATE_HZ, Resampler, _matrix
+from agents.audio import DELAY_MS, PCM_BYTES_PER_MS, PCM_RATE_HZ, Resampler, Untouched, _matrix
 
 AMPLITUDE = 20_000
 UP = (8_000, 24_000)
@@ -230,6 +230,14 @@ def test_reset_forgets_the_sound_before_it(from_hz: int, to_hz: int) -> None:
     resampler.reset()
 
     assert whole(resampler, [noise(500, seed=2)]) == whole(Resampler(from_hz, to_hz), [noise(500, seed=2)])
+
+
+def test_what_is_untouched_goes_on_at_once_and_leaves_nothing_behind() -> None:
+    stream = Untouched()
+    given = [stream.feed(b"\x00\xff\x7f"), stream.flush()]
+    stream.reset()
+
+    assert [*given, stream.feed(b"\x01"), stream.flush()] == [b"\x00\xff\x7f", b"", b"\x01", b""]
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), TELEPHONE)

@@ -30,8 +30,18 @@ from agents.events import (
 from agents.kept_audio import MAX_KEPT_MS
 from agents.providers.scripted import ScriptedModel
 from agents.realtime import SessionConfig, Transcription, TurnDetection
-from channels.memory import MemoryChannel
-from tests.scene import SILENT_FRAME, Ear, LateLine, Scene, play, reply, voice
+from tests.scene import (  # noqa: F401 audio_format is for all tests here
+    Ear,
+    LateLine,
+    Line,
+    Scene,
+    audio_format,
+    play,
+    reply,
+    silent_frame,
+    size,
+    voice,
+)
 
 STOPPING = (ResponseCancel, ItemTruncate, ResponseCreate)
 
@@ -47,7 +57,7 @@ async def sounds(call: Scene, ms: int, item_id: str = "u1", *, text: str | None 
     await call.hears(early_ms)
     await call.begins_to_speak(item_id)
     await call.hears(ms - early_ms)
-    await call.hears(500, SILENT_FRAME)
+    await call.hears(500, silent_frame())
     await call.stops_speaking(item_id, text)
 
 
@@ -76,7 +86,7 @@ def test_a_voice_that_is_long_enough_stops_the_agent_and_gets_one_answer_once_it
             after_300_ms = call.sent(*STOPPING)
 
             await call.hears(400)
-            await call.hears(500, SILENT_FRAME)
+            await call.hears(500, silent_frame())
             before_the_end = call.sent(*STOPPING)
             await call.stops_speaking(text="And what about Sunday?")
 
@@ -107,7 +117,7 @@ def test_a_voice_too_low_to_be_measured_stops_the_agent_when_it_goes_on_for_long
     async def scene() -> None:
         async with Scene(barge_in=LONG) as call:
             await call.replies("r1", 20_000)
-            await call.hears(100, SILENT_FRAME)
+            await call.hears(100, silent_frame())
             await call.begins_to_speak()
             await call.passes(MAX_VOICE_S * 1000 - 100)
             before = call.channel.interruptions
@@ -411,7 +421,7 @@ def test_a_protected_greeting_is_heard_to_its_end_and_the_words_said_into_it_are
 
             assert (call.channel.interruptions, call.sent(*STOPPING[:2])) == (0, [])
             assert [create.say for create in asked if isinstance(create, ResponseCreate)] == ["Hello.", None]
-            assert bytes(line.ear[: 2000 * 48]) == voice(2000)
+            assert bytes(line.ear[: size(2000)]) == voice(2000)
 
     play(scene)
 
@@ -541,7 +551,7 @@ def test_the_model_neither_stops_nor_answers_by_itself_where_a_voice_is_weighed(
     async def scene() -> None:
         model = ScriptedModel([])
         call = Scene(barge_in=rules, config=SessionConfig(turn_detection=TurnDetection(silence_duration_ms=300)))
-        async with RealtimeSession(call.session.agent, model=model, channel=MemoryChannel()):
+        async with RealtimeSession(call.session.agent, model=model, channel=Line()):
             [update] = [event for event in model.connections[0].sent if isinstance(event, SessionUpdate)]
 
         turns = TurnDetection(silence_duration_ms=300, interrupt_response=False, create_response=False)
@@ -584,7 +594,7 @@ def test_after_a_sound_without_words_the_agent_goes_on_exactly_where_it_was_hear
             still_silent = len(line.ear)
             await call.passes(3000)
 
-            assert silent == still_silent == 1234 * 48
+            assert silent == still_silent == size(1234)
             assert bytes(line.ear) == pcm
             assert (len(call.seen(Resumed)), call.seen(Interrupted), call.sent(*STOPPING)) == (1, [], [])
             assert [item.heard_ms for item in call.session.history if item.role == "assistant"] == [3000]
@@ -679,7 +689,7 @@ def test_an_item_that_was_all_but_heard_before_the_pause_is_heard_once() -> None
 
             await call.passes(3000)
 
-            assert bytes(line.ear) == first[: 495 * 48] + second  # of the first less was left than anybody can tell
+            assert bytes(line.ear) == first[: size(495)] + second  # of the first less was left than anybody can tell
             assert [item.heard_ms for item in call.session.history if item.role == "assistant"] == [500, 1000]
 
     play(scene)
@@ -800,7 +810,7 @@ def test_an_agent_that_is_paused_twice_goes_on_twice() -> None:
             await call.passes(1000 + 400)
             await call.session.interrupt()
 
-            assert bytes(line.ear) == pcm[: 1600 * 48]
+            assert bytes(line.ear) == pcm[: size(1600)]
             assert call.sent(ItemTruncate) == [ItemTruncate("item-r1", 0, 1600)]
             assert len(call.seen(Resumed)) == 2
 
@@ -856,7 +866,7 @@ def test_a_reply_that_was_stopped_is_not_heard_again_when_a_later_one_goes_on() 
             await coughs(call)
             await call.passes(3000)
 
-            assert bytes(line.ear) == first[: 400 * 48] + second
+            assert bytes(line.ear) == first[: size(400)] + second
 
     play(scene)
 
@@ -872,7 +882,7 @@ def test_interrupt_during_a_pause_stops_the_agent_and_nothing_goes_on() -> None:
             await call.session.interrupt()
             await call.passes(3000)
 
-            assert (line.interruptions, len(line.ear)) == (1, 400 * 48)
+            assert (line.interruptions, len(line.ear)) == (1, size(400))
             assert call.sent(*STOPPING) == [ItemTruncate("item-r1", 0, 400)]
             assert (len(call.seen(Interrupted)), call.seen(Resumed)) == (1, [])
 
@@ -912,7 +922,7 @@ def test_an_interrupt_in_the_moment_of_going_on_wins() -> None:
             await interrupting
             await call.passes(1000)
 
-            assert len(line.ear) == 400 * 48
+            assert len(line.ear) == size(400)
             assert call.sent(*STOPPING) == [ItemTruncate("item-r1", 0, 400)]
 
     play(scene)
@@ -1014,7 +1024,7 @@ def test_a_pause_of_a_line_that_has_nothing_left_to_play_stops_the_response_that
 
 
 def test_a_line_that_breaks_when_the_agent_is_to_go_on_ends_the_call_as_the_lines_fault() -> None:
-    class Breaking(MemoryChannel):
+    class Breaking(Line):
         is_broken = False
 
         async def send_audio(self, pcm: bytes, item: Any) -> None:

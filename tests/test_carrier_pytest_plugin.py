@@ -14,7 +14,7 @@ import pytest
 from agents import ConfigError, RealtimeAgent, hang_up, mulaw
 from agents.events import ToolCall
 from agents.providers.scripted import ScriptedModel
-from agents.providers.scripted_steps import Say, Step, Wait
+from agents.providers.scripted.steps import Say, Step, Wait
 from channels.carrier import Account, Network, RestInProcess, Utterance, loop_time, pytest_plugin
 from channels.carrier.app_socket import App
 from channels.carrier.pytest_plugin import Carrier

@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 from agents.allowed import Allowed, FieldPath
 from agents.loader import check_agents
 from agents.local.matching import Matcher
-from agents.providers.scripted_steps import read_steps
+from agents.providers.scripted.steps import read_steps
 from agents.schema import AgentSpec, Spec
 from agents.yaml_document import parse
 from agents.yaml_file import read

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable
 
+import pytest
+
 from agents.cut import Cut
 from agents.events import Heard
 from agents.realtime import SpokenItem
@@ -50,9 +52,10 @@ def test_an_item_without_an_end_that_the_line_does_not_tell_of_never_reached_it(
     )
 
 
-def test_items_that_came_after_the_line_was_silenced_were_not_heard() -> None:
-    cut = Cut({HELLO: True}, {}, {HELLO: 48_000})
-    cut.take_unsent({HELLO: 48_000, BYE: 4_800})
+@pytest.mark.parametrize("bytes_per_ms", [8, 48])
+def test_items_that_came_after_the_line_was_silenced_were_not_heard(bytes_per_ms: int) -> None:
+    cut = Cut({HELLO: True}, {}, {HELLO: 1000 * bytes_per_ms})
+    cut.take_unsent({HELLO: 1000 * bytes_per_ms, BYE: 100 * bytes_per_ms}, bytes_per_ms)
 
     assert unheard(cut, told(Heard("hello", 0, 300, 1000))) == (Heard("hello", 0, 300, 1000), Heard("bye", 0, 0, 100))
 

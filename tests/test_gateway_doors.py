@@ -16,7 +16,7 @@ from agents import RealtimeAgent
 from agents.errors import ChannelError
 from agents.events import AudioInputAppend, ResponseCreate
 from agents.providers.scripted import ScriptedModel
-from agents.providers.scripted_steps import Expect, Fail, Say, Step
+from agents.providers.scripted.steps import Expect, Fail, Say, Step
 from channels.carrier.sids import new_call_sid
 from channels.carrier.signature import sign
 from channels.media_streams import Start
@@ -543,9 +543,9 @@ def test_a_line_without_frames_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
                 await leg.begin()
                 await leg.receive()
             await until(lambda: service.calls.how_it_ended(start.call_sid))
-            closed = service.calls.how_it_ended(start.call_sid)
-            assert closed is not None
-            assert (closed.reason, models(ours)[0].is_closed) == ("line", True)
+            ended = service.calls.how_it_ended(start.call_sid)
+            assert ended is not None
+            assert (ended.closed.reason, models(ours)[0].is_closed) == ("line", True)
 
     run(test)
 

@@ -12,7 +12,7 @@ from agents.events import AudioOutputDelta, ResponseCreate, ResponseDone, ToolCa
 from agents.idle import IdleStep
 from agents.mulaw import FRAME_BYTES, SILENCE, PcmToUlaw
 from agents.providers.scripted import ScriptedModel
-from agents.providers.scripted_steps import Expect, Fail, Say, Step, Wait
+from agents.providers.scripted.steps import Expect, Fail, Say, Step, Wait
 from agents.time_limit import DurationWarning
 from channels.carrier import ACCOUNT_SID, Account, CallReport, Dial, Network, Script, loop_time, place_call, run_virtual
 from channels.carrier import started as starting

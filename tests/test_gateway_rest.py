@@ -12,7 +12,7 @@ import gateway.rest
 from agents import RealtimeAgent, hang_up
 from agents.events import ResponseCreate, ToolCall
 from agents.providers.scripted import ScriptedModel
-from agents.providers.scripted_steps import Expect, Fail, Say, Step, Wait
+from agents.providers.scripted.steps import Expect, Fail, Say, Step, Wait
 from channels.carrier.account import Account
 from channels.carrier.caller import Move
 from channels.carrier.live_call import After, LiveCall

@@ -548,3 +548,38 @@ def test_whatever_comes_items_are_what_was_told_last_and_no_more_is_heard_than_c
         assert item.text.startswith(item.heard_text or "")
         assert (item.heard_text is None) == (item.heard_ms is None)
         assert item.heard_ms is None or (item.total_ms is not None and 0 <= item.heard_ms <= item.total_ms)
+
+
+# ---- what a model begins with that goes on elsewhere ----
+
+
+def test_the_past_is_every_items_words_in_order_and_of_a_cut_one_what_was_heard() -> None:
+    history = CallHistory()
+    for event in (
+        TranscriptInput("u1", " Hi. "),
+        TranscriptOutputDelta("r1", "a1", "One two three four five six seven eight."),
+        AudioOutputDelta("r1", "a1", 0, bytes(48 * 4000)),
+        AudioOutputDone("r1", "a1", 0),
+        ResponseDone("r1", "completed"),
+        SpeechStarted("u2"),
+    ):
+        history.take(event)
+    history.cut(Heard("a1", 0, 2000, 4000))
+
+    first, second = history.past
+
+    assert (first.item_id, first.role, first.text) == ("u1", "user", "Hi.")
+    assert second.role == "assistant"
+    assert second.text.startswith("One two") and "eight" not in second.text
+
+
+def test_words_that_were_written_ahead_of_the_audio_that_came_are_no_past_of_a_response_that_broke_off() -> None:
+    history = CallHistory()
+    history.take(TranscriptOutputDelta("r1", "a1", "One two three four five six seven eight nine ten."))
+    history.take(AudioOutputDelta("r1", "a1", 0, bytes(48 * 500)))
+    history.take(ResponseDone("r1", "incomplete", reason="connection lost"))
+
+    [past] = history.past
+
+    assert past.text.startswith("One")
+    assert "ten" not in past.text

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -42,13 +43,24 @@ from agents.events import (
 from agents.providers.openai import OpenAIModel
 from agents.realtime import SessionConfig, SpokenItem
 from channels.memory import MemoryChannel
-from tests.fake_openai import FakeOpenAI, Speak, tone
-from tests.scene import SILENT_FRAME, LateLine, Scene, play, reply, voice
+from tests.fake_ear import tone
+from tests.fake_openai import FakeOpenAI, Speak
+from tests.scene import (  # noqa: F401 audio_format is for all tests here
+    LateLine,
+    Line,
+    Scene,
+    audio_format,
+    play,
+    reply,
+    silence,
+    silent_frame,
+    voice,
+)
 
 INTERRUPTING = (ResponseCancel, ItemTruncate)
 
 
-class SlowToSilence(MemoryChannel):
+class SlowToSilence(Line):
     """A line whose socket is full when it is to be cleared, for 100 ms: what it has to play is dropped at once."""
 
     async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
@@ -58,7 +70,7 @@ class SlowToSilence(MemoryChannel):
         return told
 
 
-class Breaking(MemoryChannel):
+class Breaking(Line):
     """A line that breaks when it is to be cleared."""
 
     async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
@@ -67,7 +79,7 @@ class Breaking(MemoryChannel):
         return await super().interrupt()
 
 
-class Asking(MemoryChannel):
+class Asking(Line):
     """A line whose far side has a stop button."""
 
     def press_stop(self) -> None:
@@ -147,7 +159,7 @@ def test_interrupt_after_the_end_of_a_response_that_still_plays_does_not_cancel_
 
 def test_the_line_is_cleared_then_the_response_cancelled_then_the_item_truncated() -> None:
     async def scene() -> None:
-        class Watched(MemoryChannel):
+        class Watched(Line):
             async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
                 order.extend(["clear", *call.sent(*INTERRUPTING)])
                 return await super().interrupt()
@@ -271,8 +283,8 @@ def test_two_interrupts_in_a_row_clear_cancel_truncate_and_tell_once() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("line", [MemoryChannel, SlowToSilence])
-def test_two_interrupts_at_once_clear_cancel_truncate_and_tell_once(line: type[MemoryChannel]) -> None:
+@pytest.mark.parametrize("line", [Line, SlowToSilence])
+def test_two_interrupts_at_once_clear_cancel_truncate_and_tell_once(line: type[Line]) -> None:
     async def scene() -> None:
         async with Scene(line()) as call:
             await call.replies("r1", 1000, done=False)
@@ -325,7 +337,7 @@ def test_a_reply_heard_to_its_end_by_the_time_the_line_is_silent_was_not_interru
 
 
 def test_a_line_that_finds_nothing_left_to_silence_leaves_all_as_it_was() -> None:
-    class AlmostDone(MemoryChannel):
+    class AlmostDone(Line):
         """Its marks are late: it knows that all will have been heard, and plays on until it is told so."""
 
         async def interrupt(self) -> Awaitable[tuple[Heard, ...]] | None:
@@ -388,7 +400,7 @@ def test_audio_that_comes_of_a_stopped_response_is_neither_played_nor_told() -> 
 
 
 def test_late_audio_of_a_stopped_response_does_not_end_the_item_that_is_being_spoken() -> None:
-    class Watched(MemoryChannel):
+    class Watched(Line):
         def __init__(self) -> None:
             super().__init__()
             self.ended: list[SpokenItem] = []
@@ -534,7 +546,7 @@ def test_two_interrupts_at_once_leave_a_response_alone_that_begins_meanwhile() -
 
 
 def test_an_item_whose_first_audio_is_still_on_its_way_to_the_line_was_not_heard() -> None:
-    class Full(MemoryChannel):
+    class Full(Line):
         """Takes no second item until its socket is free; then that item is of a time before the last clear."""
 
         def __init__(self) -> None:
@@ -977,26 +989,35 @@ async def happens(condition: Callable[[], object]) -> None:
 
 
 def over_openai(fake: FakeOpenAI, channel: MemoryChannel, rules: BargeInRules) -> RealtimeSession:
-    config = SessionConfig(turn_detection=TurnDetection(silence_duration_ms=500), transcription=Transcription())
+    config = SessionConfig(
+        turn_detection=TurnDetection(silence_duration_ms=500),
+        transcription=Transcription(),
+        input_format=channel.audio_format,
+        output_format=channel.audio_format,
+    )
     model = OpenAIModel("gpt-realtime-2.1", api_key=fake.key, base_url=fake.url)
     return RealtimeSession(RealtimeAgent(name="test", model=model, barge_in=rules, config=config), channel=channel)
 
 
+def sent_bytes(channel: MemoryChannel) -> int:
+    return sum(len(pcm) for _, pcm in channel.heard)
+
+
 def sound(channel: MemoryChannel, pcm: bytes) -> None:
-    for at in range(0, len(pcm), len(SILENT_FRAME)):
-        channel.say(pcm[at : at + len(SILENT_FRAME)])
+    for at in range(0, len(pcm), len(silent_frame())):
+        channel.say(pcm[at : at + len(silent_frame())])
 
 
 def test_over_openai_an_interrupt_cancels_and_truncates_in_that_order_and_breaks_no_rule() -> None:
     async def main() -> None:
-        channel = MemoryChannel()
+        channel = Line()
         async with (
-            FakeOpenAI(Speak(audio_ms=2000, holds=True)) as fake,
+            FakeOpenAI(Speak(audio_ms=2000, holds=True), audio=partial(tone, format=channel.audio_format)) as fake,
             over_openai(fake, channel, BargeInRules()) as session,
         ):
             server = await fake.session()
             await session.send_message("Hello?")
-            await happens(lambda: len(channel.heard) == 20)
+            await happens(lambda: sent_bytes(channel) == len(silence(2000)))
             channel.play(700)
 
             await session.interrupt()
@@ -1012,23 +1033,27 @@ def test_over_openai_an_interrupt_cancels_and_truncates_in_that_order_and_breaks
 
 def test_over_openai_a_cough_is_let_pass_and_a_voice_is_answered_once() -> None:
     async def main() -> None:
-        channel = MemoryChannel()
+        channel = Line()
         async with (
-            FakeOpenAI(Speak(audio_ms=5000, holds=True), hears="Wait, please.") as fake,
+            FakeOpenAI(
+                Speak(audio_ms=5000, holds=True),
+                hears="Wait, please.",
+                audio=partial(tone, format=channel.audio_format),
+            ) as fake,
             over_openai(fake, channel, BargeInRules(min_speech_ms=300)) as session,
         ):
             speech: list[bool] = []
             session.on("speech", lambda event: speech.append(event.active))
             server = await fake.session()
             await session.send_message("Hello?")
-            await happens(lambda: len(channel.heard) == 50)
+            await happens(lambda: sent_bytes(channel) == len(silence(5000)))
 
-            sound(channel, tone(200) + bytes(48 * 600))
+            sound(channel, tone(200, channel.audio_format) + silence(600))
             await happens(lambda: speech == [True, False])
             after_a_cough = server.messages("response.cancel"), channel.interruptions
-            sound(channel, tone(400))
+            sound(channel, tone(400, channel.audio_format))
             await server.expect("response.cancel")
-            sound(channel, bytes(48 * 600))
+            sound(channel, silence(600))
             await server.expect("response.create", count=2)
             await happens(lambda: not server.is_responding)
 

@@ -1,8 +1,9 @@
 """Audio is kept until it was heard, and given back from the byte that was heard last."""
 
-from agents.audio import PCM_BYTES_PER_MS
+import pytest
+
 from agents.kept_audio import MAX_KEPT_MS, KeptAudio
-from agents.realtime import SpokenItem
+from agents.realtime import PCM, PCMU, AudioFormat, SpokenItem
 
 HELLO, BYE = SpokenItem("r1", "hello"), SpokenItem("r1", "bye")
 
@@ -16,7 +17,7 @@ def rest_of(kept: KeptAudio, taken: dict[SpokenItem, int]) -> list[tuple[SpokenI
 
 
 def test_items_are_given_back_in_the_order_in_which_they_came() -> None:
-    kept = KeptAudio()
+    kept = KeptAudio(PCM)
     kept.keep(HELLO, b"ab")
     kept.keep(HELLO, b"cd")
     kept.end(HELLO)
@@ -26,14 +27,14 @@ def test_items_are_given_back_in_the_order_in_which_they_came() -> None:
 
 
 def test_what_was_heard_of_an_item_is_left_out() -> None:
-    kept = KeptAudio()
+    kept = KeptAudio(PCM)
     kept.keep(HELLO, b"abcd")
 
     assert rest_of(kept, {HELLO: 2}) == [(HELLO, b"cd", False)]
 
 
 def test_what_comes_between_two_looks_is_given_back_by_the_second() -> None:
-    kept = KeptAudio()
+    kept = KeptAudio(PCM)
     kept.keep(HELLO, b"ab")
     taken: dict[SpokenItem, int] = {}
     first = kept.rest(taken)
@@ -44,7 +45,7 @@ def test_what_comes_between_two_looks_is_given_back_by_the_second() -> None:
 
 
 def test_an_end_that_comes_alone_is_given_back_once() -> None:
-    kept = KeptAudio()
+    kept = KeptAudio(PCM)
     kept.keep(HELLO, b"ab")
     taken = {HELLO: 2}
     before = kept.rest(taken)
@@ -54,7 +55,7 @@ def test_an_end_that_comes_alone_is_given_back_once() -> None:
 
 
 def test_an_item_that_is_forgotten_or_cleared_is_not_given_back() -> None:
-    kept = KeptAudio()
+    kept = KeptAudio(PCM)
     kept.keep(HELLO, b"ab")
     kept.keep(BYE, b"cd")
     kept.forget(HELLO)
@@ -66,7 +67,7 @@ def test_an_item_that_is_forgotten_or_cleared_is_not_given_back() -> None:
 
 
 def test_the_end_of_an_item_that_is_forgotten_or_never_came_is_nothing() -> None:
-    kept = KeptAudio()
+    kept = KeptAudio(PCM)
     kept.keep(HELLO, b"ab")
     kept.forget(HELLO)
     kept.end(HELLO)
@@ -76,9 +77,10 @@ def test_the_end_of_an_item_that_is_forgotten_or_never_came_is_nothing() -> None
     assert rest_of(kept, {}) == [(BYE, b"cd", False)]
 
 
-def test_audio_beyond_what_is_kept_is_counted_and_cannot_be_gone_on_with() -> None:
-    kept = KeptAudio()
-    most = bytes(MAX_KEPT_MS * PCM_BYTES_PER_MS)
+@pytest.mark.parametrize("audio_format", [PCM, PCMU])
+def test_audio_beyond_what_is_kept_is_counted_and_cannot_be_gone_on_with(audio_format: AudioFormat) -> None:
+    kept = KeptAudio(audio_format)
+    most = bytes(MAX_KEPT_MS * audio_format.bytes_per_ms)
     kept.keep(HELLO, most)
     whole = kept.has_rest({})
     kept.keep(HELLO, b"ab")
@@ -88,8 +90,8 @@ def test_audio_beyond_what_is_kept_is_counted_and_cannot_be_gone_on_with() -> No
 
 
 def test_of_an_item_that_is_too_long_nothing_that_comes_later_is_kept_even_if_there_is_room_again() -> None:
-    kept = KeptAudio()
-    kept.keep(BYE, bytes(MAX_KEPT_MS * PCM_BYTES_PER_MS))
+    kept = KeptAudio(PCM)
+    kept.keep(BYE, bytes(MAX_KEPT_MS * PCM.bytes_per_ms))
     kept.keep(HELLO, b"ab")
     kept.forget(BYE)
     kept.keep(HELLO, b"cd")
@@ -99,7 +101,7 @@ def test_of_an_item_that_is_too_long_nothing_that_comes_later_is_kept_even_if_th
 
 
 def test_an_item_too_long_to_be_kept_that_was_heard_as_far_as_it_came_holds_nothing_up() -> None:
-    kept = KeptAudio()
-    kept.keep(HELLO, bytes(MAX_KEPT_MS * PCM_BYTES_PER_MS + 2))
+    kept = KeptAudio(PCM)
+    kept.keep(HELLO, bytes(MAX_KEPT_MS * PCM.bytes_per_ms + 2))
 
-    assert kept.has_rest({HELLO: MAX_KEPT_MS * PCM_BYTES_PER_MS + 2})
+    assert kept.has_rest({HELLO: MAX_KEPT_MS * PCM.bytes_per_ms + 2})

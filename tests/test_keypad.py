@@ -17,7 +17,7 @@ from agents.events import (
     ResponseDone,
 )
 from agents.watch import CHECK_S
-from tests.scene import SILENT_FRAME, VOICED_FRAME, Scene, play
+from tests.scene import Scene, audio_format, play, silent_frame, voiced_frame  # noqa: F401 the format is for all tests
 
 SLACK_MS = 2000 * CHECK_S
 """How late a time-out may be noticed."""
@@ -103,9 +103,9 @@ def test_the_model_neither_hears_nor_is_told_a_secret() -> None:
             typing = appended(call)[5:]
             await call.hears(300)
 
-            assert set(typing) == {SILENT_FRAME}
+            assert set(typing) == {silent_frame()}
             assert len(typing) == 70
-            assert appended(call)[-1] == VOICED_FRAME
+            assert appended(call)[-1] == voiced_frame()
             assert messages(call) == ["The caller typed 2 digits."]
             assert [item.text for item in call.session.history] == ["The caller typed 2 digits."]
 
@@ -120,7 +120,7 @@ def test_a_secret_that_timed_out_gives_the_model_its_ears_back() -> None:
             await call.hears(100)
 
             assert entries(call) == ["4"]
-            assert appended(call) == [VOICED_FRAME] * 5
+            assert appended(call) == [voiced_frame()] * 5
 
     play(scene)
 

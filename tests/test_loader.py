@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from agents.agent import CallContext
+from agents.allowed import either
 from agents.errors import Problem
 from agents.loader import check_agents, find_tool
+from agents.providers import PROVIDERS
 from agents.schema import CALL_VARIABLES, SAMPLE_CALL
 from agents.tools import FunctionTool, hang_up, tool
 
@@ -94,7 +96,7 @@ def test_an_unknown_provider_gets_the_list_of_providers(folder: Path) -> None:
     [problem] = problems_of(folder, "model: opnai/gpt-realtime-2.1\n")
 
     assert (problem.line, problem.field, problem.found) == (1, "model", "'opnai/gpt-realtime-2.1'")
-    assert problem.right == "the provider must be local, openai or scripted; did you mean openai?"
+    assert problem.right == f"the provider must be {either(PROVIDERS)}; did you mean openai?"
 
 
 def test_what_the_provider_refuses_is_a_problem_at_its_line(folder: Path) -> None:
@@ -256,3 +258,38 @@ def test_a_ready_made_tool_is_taken_as_it_is() -> None:
 
     assert isinstance(found, FunctionTool)
     assert found is ready_made
+
+
+# ---- several models ----
+
+
+def test_what_is_wrong_with_one_of_several_models_is_told_at_its_entry(folder: Path) -> None:
+    text = "models:\n  - model: scripted/hello.steps\n  - model: opnai/x\n  - model: openai/x\n    voice: kermit\n"
+
+    problems = problems_of(folder, text)
+
+    assert [(problem.line, problem.field) for problem in problems] == [
+        (3, "models[1].model"),
+        (5, "models[2].voice"),
+    ]
+
+
+def test_what_one_of_several_models_cannot_do_of_the_agents_own_is_told_there_with_its_name(folder: Path) -> None:
+    text = "models:\n  - model: openai/x\n  - model: openai/y\n    voice: marin\nvoice: kermit\n"
+
+    [problem] = problems_of(folder, text)
+
+    assert (problem.line, problem.field, problem.found) == (5, "voice", "'kermit' (for openai/x)")
+
+
+def test_a_recorded_apology_that_is_not_there_is_a_problem(folder: Path) -> None:
+    [problem] = problems_of(folder, f"{GOOD}last_resort:\n  recording: sorry.wav\n")
+
+    assert (problem.line, problem.field) == (3, "last_resort.recording")
+    assert problem.right == f"must be a file; its path starts in {folder}"
+
+
+def test_a_variable_of_the_last_words_that_nobody_provides_is_a_problem(folder: Path) -> None:
+    [problem] = problems_of(folder, f'{GOOD}last_resort:\n  say: "Sorry, {{{{ nobody }}}}."\n')
+
+    assert problem.field == "last_resort.say"

@@ -112,6 +112,23 @@ def test_a_key_that_the_endpoint_repeats_is_cut_out_of_its_explanation(reply: Ch
     assert not any(part in said for part in ("sk/", "sk\\/", "never", "another"))
 
 
+@pytest.mark.parametrize(
+    ("reply", "category", "is_retryable"),
+    [
+        (ChatReply(status=429), "rate", True),
+        (ChatReply(status=429, refusal="insufficient_quota: check your plan"), "quota", False),
+        (ChatReply(status=402), "quota", False),
+        (ChatReply(status=401), "auth", False),
+        (ChatReply(status=503), "unavailable", True),
+    ],
+)
+def test_a_refusal_says_whether_asking_again_can_help(reply: ChatReply, category: str, is_retryable: bool) -> None:
+    with pytest.raises(ProviderError) as caught:
+        steps_of(reply)
+
+    assert (caught.value.category, caught.value.retryable) == (category, is_retryable)
+
+
 def test_a_refusal_without_end_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "REFUSAL_TIMEOUT_S", 0.2)
 

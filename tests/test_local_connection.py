@@ -41,14 +41,14 @@ from agents.events import (
     TranscriptOutputDelta,
     Usage,
 )
-from agents.local import dialogue as dialogue_module
+from agents.local import embedded_ear as ear_module
 from agents.local import speech as speech_module
 from agents.local.connection import LocalConnection
 from agents.local.dialogue import NOT_HEARD, SORRY
 from agents.local.reply import PIECE_MS
 from agents.local.sentences import sentences
 from agents.local.speech import Speech
-from agents.realtime import RealtimeConnectOptions, SessionConfig, TurnDetection, Voice
+from agents.realtime import PastMessage, RealtimeConnectOptions, SessionConfig, TurnDetection, Voice
 from agents.schema import AgentSpec
 from tests.fake_chat import ChatReply, FakeChat, fake_chat
 from tests.local_call import SILENCE, engines, kinds, over_the_phone, say, until
@@ -299,8 +299,8 @@ def test_the_callers_voice_cancels_the_response_under_way(engines: Speech) -> No
         done, events = await until(connection, ResponseDone)
         said, later = await until(connection, TranscriptOutput)
 
-        assert (done.status, done.reason) == ("cancelled", "turn_detected")
-        assert kinds(events)[-2:] == ["speech.started", "response.done"]
+        assert (done.status, done.reason) == ("interrupted", "turn_detected")
+        assert kinds(events)[-3:] == ["speech.started", "response.interrupted", "response.done"]
         assert said.text.startswith("We are open")
         assert not [event for event in later if getattr(event, "response_id", "") == done.response_id]
 
@@ -383,6 +383,25 @@ def test_a_written_message_is_answered_when_asked(engines: Speech) -> None:
         assert said.text.startswith("We are open")
 
     call(talk)
+
+
+def test_a_conversation_goes_on_from_its_history(engines: Speech) -> None:
+    past = (PastMessage("1", "assistant", "Hello."), PastMessage("2", "user", "when are you open"))
+
+    async def main() -> None:
+        model = local.open_model(script_spec(), Path(), {})
+        options = RealtimeConnectOptions(session_config=SessionConfig(), history=past)
+        async with await model.connect(options) as connection:
+            assert isinstance(connection, LocalConnection)
+            await connection.send(ResponseCreate("e"))
+            said, events = await until(connection, TranscriptOutput)
+            await connection.send(ItemDelete("1"))
+            await until(connection, ItemDeleted)
+
+        assert kinds(events)[:3] == ["session.created", "session.updated", "response.created"]
+        assert said.text.startswith("We are open")
+
+    asyncio.run(main())
 
 
 def test_unknown_items_are_benign_errors(engines: Speech) -> None:
@@ -512,7 +531,7 @@ def test_the_callers_voice_stops_the_endpoint(engines: Speech) -> None:
             await endpoint.left.wait()
         said, _ = await until(connection, TranscriptOutput)
 
-        assert (done.status, done.reason) == ("cancelled", "turn_detected")
+        assert (done.status, done.reason) == ("interrupted", "turn_detected")
         assert said.text == "Okay."
         first, heard = endpoint.requests[1]["messages"]
         assert first["role"] == "assistant" and first["content"] == "One."
@@ -574,7 +593,7 @@ def test_a_mouth_that_fails_fails_the_response(engines: Speech, monkeypatch: pyt
 
 
 def test_more_turns_than_can_be_understood_are_dropped(engines: Speech, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialogue_module, "MAX_UNHEARD_TURNS", 1)
+    monkeypatch.setattr(ear_module, "MAX_UNHEARD_TURNS", 1)
 
     async def talk(connection: LocalConnection) -> None:
         for _ in range(3):

@@ -3,6 +3,7 @@
 import pytest
 
 from agents.local.memory import MAX_ITEMS, Call, Memory, Message, Sentence, Spoken
+from agents.realtime import PastMessage, PastToolCall
 
 
 def spoken() -> Spoken:
@@ -37,6 +38,47 @@ def test_what_was_not_sent_was_not_heard() -> None:
     item.sent_ms = 2000
 
     assert item.text == "We are open from nine."
+
+
+def test_of_a_stream_without_times_the_pace_says_which_words_were_heard() -> None:
+    conversation = Memory()
+    item = Spoken("a", pace=conversation.pace)
+    conversation.add(item)
+    first = item.add("We are open from nine to five.", None)
+    item.sent_ms = 2000
+    second = item.add("Anything else?", None)
+    item.sent_ms, item.is_whole = 3000, True
+
+    assert (first, second) == ("We are open from nine to five.", " Anything else?")
+    assert item.text == item.written == "We are open from nine to five. Anything else?"
+    assert conversation.truncate("a", 2000) == 2000
+    assert item.text == "We are open from nine to five."
+    assert conversation.truncate("a", 0) == 0
+    assert item.text == ""
+
+
+def test_what_was_written_ahead_of_a_stream_was_not_heard() -> None:
+    item = Spoken("a")
+    item.add("We are open from nine in the morning until five in the afternoon.", None)
+    item.sent_ms = 1000
+
+    assert item.text == "We are open from"
+
+
+def test_a_conversation_goes_on_from_what_was_said_and_may_still_answer_the_last_of_it() -> None:
+    past = (
+        PastMessage("1", "user", "What time is it?"),
+        PastToolCall("c", "clock", "{}", "noon"),
+        PastMessage("2", "assistant", "It is noon."),
+        PastMessage("3", "user", "And the date?"),
+    )
+
+    conversation = Memory(past)
+
+    assert [item.item_id for item in conversation.items] == ["1", "c", "2", "3"]
+    assert conversation.items[1] == Call("c", "clock", "{}", "noon")
+    assert [message.text for message in conversation.unanswered] == ["And the date?"]
+    assert not any(message.wants_answer for message in conversation.unanswered)
 
 
 def test_only_speech_can_be_truncated() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agents.errors import ChannelError
 from agents.events import ChannelAudio, ChannelDigit, ChannelHeard, ChannelStarted, Heard
-from agents.realtime import RealtimeChannel, SpokenItem
+from agents.realtime import PCMU, RealtimeChannel, SpokenItem
 from channels.memory import MemoryChannel
 
 HELLO, GOODBYE = SpokenItem("r1", "hello"), SpokenItem("r2", "goodbye")
@@ -82,6 +82,19 @@ def test_closing_ends_an_iteration_that_waits() -> None:
 
 
 # ---- the session's side ----
+
+
+def test_audio_is_counted_by_its_format() -> None:
+    async def test() -> None:
+        channel = MemoryChannel(PCMU)
+        await channel.send_audio(bytes(4000), HELLO)
+        await channel.end_audio(HELLO)
+        channel.play(125)
+
+        assert channel.audio_format == PCMU
+        assert await unheard(channel) == (Heard("hello", 0, 125, 500),)
+
+    asyncio.run(test())
 
 
 def test_all_audio_that_was_sent_can_be_looked_at_in_order() -> None:

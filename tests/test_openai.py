@@ -17,7 +17,7 @@ from agents.events import (
     SessionCreated,
 )
 from agents.providers import provider
-from agents.providers.openai import BASE_URL, OpenAIModel, faults, missing_key, open_model
+from agents.providers.openai import OpenAIModel, faults, missing_key, open_model
 from agents.providers.socket import Socket
 from agents.realtime import (
     RealtimeAuthenticateOptions,
@@ -37,6 +37,7 @@ from agents.schema import AgentSpec
 from tests.fake_openai import KEY, FakeOpenAI
 
 NAME = "gpt-realtime-2.1"
+BASE_URL = "https://api.openai.com/v1"
 SOON = datetime.now(UTC) + timedelta(hours=1)
 CONFIG = SessionConfig(
     instructions="You are kind.",
@@ -236,7 +237,7 @@ def test_a_sync_and_an_async_key_function_are_asked_at_each_connect() -> None:
 
 
 def test_a_key_function_that_never_answers_does_not_keep_the_caller_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.providers.openai.KEY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("agents.providers.access.KEY_TIMEOUT_S", 0.01)
 
     async def never() -> str:
         await asyncio.Event().wait()

@@ -19,6 +19,7 @@ from agents.events import (
     AudioOutputDelta,
     ClientEvent,
     ItemCreate,
+    ItemCreated,
     ItemDelete,
     ItemTruncate,
     RawEvent,
@@ -30,12 +31,36 @@ from agents.events import (
     SessionUpdate,
     ToolResult,
 )
-from agents.providers.openai_meaning import MEANINGFUL
-from agents.providers.openai_wire import ROUTINE, decode, encode
+from agents.providers.openai.meaning import MEANINGFUL
+from agents.providers.openai.wire import MAX_PAST, ROUTINE, OpenAICodec
 from agents.providers.socket import WireError
-from agents.realtime import UNSET, AudioFormat, SessionConfig, ToolSchema, Transcription, TurnDetection, Unset, Voice
-from tests.openai_messages import AGENT_ITEM, MEANINGS, PART, Json, response, said
-from tests.openai_oracle import SERVER_EVENTS, client_faults, server_faults
+from agents.realtime import (
+    UNSET,
+    AudioFormat,
+    Past,
+    PastMessage,
+    PastToolCall,
+    SessionConfig,
+    ToolSchema,
+    Transcription,
+    TurnDetection,
+    Unset,
+    Voice,
+)
+from tests.openai_messages import AGENT_ITEM, CALL_ITEM, MEANINGS, PART, SESSION, Json, response, said
+from tests.openai_oracle import CLIENT_EVENTS, SERVER_EVENTS, client_faults, server_faults
+
+
+def encode(event: ClientEvent) -> tuple[str, ...]:
+    return OpenAICodec().encode(event)
+
+
+def decode(message: str | bytes) -> tuple[ServerEvent, ...]:
+    """What a message says on a connection whose session is there."""
+    codec = OpenAICodec()
+    if '"session.created"' not in str(message):
+        codec.decode(json.dumps(said("session.created", session=SESSION)))
+    return codec.decode(message)
 
 
 def sent(event: ClientEvent) -> Json:
@@ -279,10 +304,109 @@ def test_provider_options_are_merged_last_and_deep() -> None:
     assert found["audio"]["output"] == {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "ash", "speed": 0.9}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"parallel_tool_calls": False},
+        {"reasoning": {"effort": "low"}},
+        {
+            "truncation": {
+                "type": "retention_ratio",
+                "retention_ratio": 0.8,
+                "token_limits": {"post_instructions": 9000},
+            }
+        },
+        {"tracing": {"workflow_name": "calls", "group_id": "night", "metadata": {"desk": "7"}}},
+        {"prompt": {"id": "pmpt_1", "version": "2", "variables": {"city": "Paris"}}},
+        {"include": ["item.input_audio_transcription.logprobs"]},
+        {"max_output_tokens": "inf"},
+        {"tool_choice": {"type": "function", "name": "hang_up"}},
+        {"audio": {"input": {"noise_reduction": {"type": "near_field", "strength": 0.5}}}},
+        {"audio": {"input": {"transcription": {"model": "gpt-transcribe", "keywords": ["Otto"], "languages": ["de"]}}}},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_whatever_else_a_session_has_is_reached_by_provider_options(options: Json) -> None:
+    found = session(provider_options=options)
+    for key, value in options.items():
+        if key != "audio":
+            assert found[key] == value
+    if "audio" in options:
+        for key, value in options["audio"]["input"].items():
+            assert found["audio"]["input"][key] == value
+
+
+def test_tools_among_the_provider_options_come_beside_the_agents() -> None:
+    mcp = {"type": "mcp", "server_label": "crm", "server_url": "https://crm.example", "require_approval": "never"}
+    tool = ToolSchema(name="hang_up", description="", parameters={"type": "object"})
+    found = session(tools=(tool,), provider_options={"tools": [mcp]})["tools"]
+    assert [each["type"] for each in found] == ["function", "mcp"]
+    assert found[1] == mcp
+
+
 def test_a_provider_option_that_names_another_type_replaces_the_whole_object() -> None:
     options = {"audio": {"input": {"format": {"type": "audio/pcmu"}, "turn_detection": {"type": "semantic_vad"}}}}
     heard = session(turn_detection=TurnDetection(threshold=0.4), provider_options=options)["audio"]["input"]
     assert heard == options["audio"]["input"]
+
+
+# ---- what was said before ----
+
+
+def seeded(*history: Past) -> tuple[OpenAICodec, list[Json]]:
+    """A codec that has said its session and its history, and what it said of the history."""
+    codec = OpenAICodec(history=history)
+    first, *items = codec.encode(SessionUpdate(SessionConfig()))
+    assert json.loads(first)["type"] == "session.update"
+    messages = [json.loads(item) for item in items]
+    assert [fault for message in messages for fault in client_faults(message)] == []
+    codec.decode(json.dumps(said("session.created", session=SESSION)))
+    return codec, [message["item"] for message in messages]
+
+
+def test_history_goes_before_anything_else_in_order_and_only_once() -> None:
+    codec, items = seeded(
+        PastMessage("item_1", "user", "Hi"),
+        PastMessage("item_2", "assistant", "Hello"),
+        PastToolCall("call_1", "look_up", '{"order": 7}', "found"),
+        PastMessage("item_3", "assistant", ""),
+        PastToolCall("call_2", "look_up", "{}", None),
+    )
+    assert items == [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}], "id": "item_1"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}], "id": "item_2"},
+        {"type": "function_call", "call_id": "call_1", "name": "look_up", "arguments": '{"order": 7}'},
+        {"type": "function_call_output", "call_id": "call_1", "output": "found"},
+        {"type": "function_call", "call_id": "call_2", "name": "look_up", "arguments": "{}"},
+    ]
+    assert len(codec.encode(SessionUpdate(SessionConfig()))) == 1
+
+
+def test_ids_that_are_too_long_are_others_on_the_wire_and_the_same_to_us() -> None:
+    long_item, long_call = "item" * 9, "call" * 9
+    codec, [message, call] = seeded(
+        PastMessage(long_item, "assistant", "Hello"), PastToolCall(long_call, "look_up", "{}", None)
+    )
+    short_item, short_call = message["id"], call["call_id"]
+    assert len(short_item) <= 32 and len(short_call) <= 32
+
+    added = said("conversation.item.added", item=AGENT_ITEM | {"id": short_item}, previous_item_id=None)
+    after = said("conversation.item.added", item=CALL_ITEM, previous_item_id=short_item)
+    assert codec.decode(json.dumps(added)) == (ItemCreated(long_item, "assistant", None),)
+    assert codec.decode(json.dumps(after)) == (ItemCreated("item_2", "function_call", long_item),)
+    for event, key in (
+        (ToolResult(long_call, "found"), short_call),
+        (ItemDelete(long_item), short_item),
+        (ItemTruncate(long_item, 0, 100), short_item),
+    ):
+        [text] = codec.encode(event)
+        assert key in text and long_item not in text and long_call not in text
+
+
+def test_of_a_long_history_the_newest_are_passed_on() -> None:
+    _, items = seeded(*(PastMessage(f"item_{number}", "user", f"word {number}") for number in range(MAX_PAST + 5)))
+    assert len(items) == MAX_PAST
+    assert items[-1]["content"][0]["text"] == f"word {MAX_PAST + 4}"
 
 
 # ---- what the server says ----
@@ -296,26 +420,98 @@ def test_each_message_means_these_events(message: Json, events: tuple[ServerEven
     assert decode(json.dumps(message).encode()) == events
 
 
+OLD_NAMES = {
+    "conversation.item.added": "conversation.item.created",
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+    "response.output_text.delta": "response.text.delta",
+    "response.output_text.done": "response.text.done",
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "events"),
+    [(message, events) for message, events in MEANINGS if message["type"] in OLD_NAMES],
+    ids=lambda value: value.get("type") if isinstance(value, dict) else "",
+)
+def test_a_message_by_its_name_of_the_beta_means_the_same(message: Json, events: tuple[ServerEvent, ...]) -> None:
+    assert decode(json.dumps(message | {"type": OLD_NAMES[message["type"]]})) == events
+
+
 def test_the_messages_of_these_tests_are_such_as_openai_sends() -> None:
     faults = [fault for message, _ in MEANINGS for fault in server_faults(message)]
     assert [fault for fault in faults if ".error.param" not in fault] == []
 
 
+RAW = {
+    "input_audio_buffer.dtmf_event_received",  # keys pressed on a SIP phone
+    "input_audio_buffer.timeout_triggered",
+    "mcp_list_tools.completed",
+    "mcp_list_tools.failed",
+    "mcp_list_tools.in_progress",
+    "response.mcp_call.completed",
+    "response.mcp_call.failed",
+    "response.mcp_call.in_progress",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+}
+"""What only observers may want."""
+
+OF_THE_BETA = {"conversation.item.created"}
+"""What a GA server may still say beside the name of today."""
+
+
 def test_every_type_of_openais_own_list_is_known_or_deliberately_raw() -> None:
     types = {get_args(event.model_fields["type"].annotation)[0] for event in SERVER_EVENTS}
-    raw = {kind.rpartition(".")[0] for kind in types - MEANINGFUL - ROUTINE}
-    assert raw == {
-        "input_audio_buffer",  # the idle timeout, keys pressed on a SIP phone
-        "mcp_list_tools",
-        "response.mcp_call",
-        "response.mcp_call_arguments",
-    }
-    assert types >= MEANINGFUL | ROUTINE
+    assert len(types) == 46
+    assert types == MEANINGFUL | ROUTINE | RAW | OF_THE_BETA
+    assert not RAW & (MEANINGFUL | ROUTINE)
+
+
+UNUSED = {
+    "conversation.item.retrieve",  # the caller's audio was ours before it was the server's
+    "output_audio_buffer.clear",  # of WebRTC and SIP, where the server plays
+}
+SAYING: list[ClientEvent] = [
+    AudioInputAppend(b"\0\0"),
+    AudioInputClear(),
+    AudioInputCommit(),
+    ItemCreate("user", "Hi"),
+    ItemDelete("item_1"),
+    ItemTruncate("item_1", 0, 0),
+    ResponseCancel(),
+    ResponseCreate("create_1"),
+    SessionUpdate(SessionConfig()),
+]
+
+
+def test_every_message_of_openais_own_list_is_said_or_deliberately_not() -> None:
+    types = {get_args(event.model_fields["type"].annotation)[0] for event in CLIENT_EVENTS}
+    assert len(types) == 11
+    assert types - UNUSED == {sent(event)["type"] for event in SAYING}
 
 
 @pytest.mark.parametrize("kind", sorted(ROUTINE))
 def test_routine_messages_say_nothing(kind: str) -> None:
     assert decode(json.dumps({"type": kind})) == ()
+
+
+@pytest.mark.parametrize("kind", sorted(RAW))
+def test_what_only_observers_want_is_a_raw_event(kind: str) -> None:
+    message = said(kind, item_id="item_1")
+    assert decode(json.dumps(message)) == (RawEvent(kind, message),)
+
+
+@pytest.mark.parametrize("kind", ["mcp_approval_request", "mcp_call"])
+def test_what_an_mcp_server_does_is_there_to_be_seen(kind: str) -> None:
+    item = {"type": kind, "id": "mcp_1", "server_label": "crm", "name": "find", "arguments": "{}"}
+    message = said("response.output_item.done", response_id="resp_1", output_index=0, item=item)
+    added = said("conversation.item.added", item=item)
+    assert server_faults(message) == server_faults(added) == []
+    assert decode(json.dumps(message)) == (RawEvent("response.output_item.done", message),)
+    assert decode(json.dumps(added)) == (ItemCreated("mcp_1", kind),)
 
 
 def test_an_unknown_type_is_a_raw_event_with_its_fields() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import Problem
-from agents.schema import MAX_IDLE_STEPS, AgentSpec
+from agents.schema import MAX_IDLE_STEPS, MAX_MODELS, AgentSpec
 from agents.yaml_file import read
 
 MODEL = "model: scripted/hello.steps\n"
@@ -193,3 +193,44 @@ def test_what_is_said_into_silence_and_before_the_end_may_hold_variables(tmp_pat
 
     assert problems == []
     assert spec and spec.unknown_variables() == [(("duration_warning", "say"), "shop"), (("idle", 1, "say"), "store")]
+
+
+# ---- models, and what is done without any ----
+
+
+def read_whole(tmp_path: Path, text: str) -> tuple[AgentSpec | None, list[Problem]]:
+    file = tmp_path / "agent.yaml"
+    file.write_text(text, encoding="utf-8")
+    return read(file, AgentSpec)
+
+
+@pytest.mark.parametrize("text", ["greeting: Hello.\n", MODEL + "models:\n  - model: scripted/other.steps\n"])
+def test_an_agent_has_either_a_model_or_a_list_of_them(tmp_path: Path, text: str) -> None:
+    spec, [problem] = read_whole(tmp_path, text)
+
+    assert spec is None
+    assert problem.right == "an agent has a model, or a list of models: give one of the two"
+
+
+def test_so_many_models_are_a_mistake(tmp_path: Path) -> None:
+    text = "models:\n" + "  - model: scripted/hello.steps\n" * (MAX_MODELS + 1)
+
+    _, [problem] = read_whole(tmp_path, text)
+
+    assert problem.right == f"at most {MAX_MODELS} models are allowed; these are {MAX_MODELS + 1}"
+
+
+def test_a_caller_is_put_through_or_leaves_a_message(tmp_path: Path) -> None:
+    text = 'last_resort:\n  dial: "+15550100300"\n  voicemail: true\n'
+
+    _, problems = read_text(tmp_path, text)
+
+    right = "the caller can be put through or leave a message: remove dial or voicemail"
+    assert place(problems)[1:] == ("last_resort", right)
+
+
+@pytest.mark.parametrize("address", ["5550100300", "sip:", "+0155", "desk@example.com"])
+def test_who_is_telephoned_has_an_address_that_can_be(tmp_path: Path, address: str) -> None:
+    _, [problem] = read_text(tmp_path, f'last_resort:\n  dial: "{address}"\n')
+
+    assert problem.field == "last_resort.dial"

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from agents import mulaw
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import (
     AudioInputAppend,
@@ -28,8 +30,10 @@ from agents.events import (
 )
 from agents.providers import provider
 from agents.providers.scripted import ScriptedModel, faults, missing_key, open_model
-from agents.providers.scripted_steps import Close, Expect, Fail, Say, Step, Wait, read_steps
+from agents.providers.scripted.steps import Close, Expect, Fail, Say, Step, Wait, read_steps
 from agents.realtime import (
+    PCMU,
+    AudioFormat,
     RealtimeAuthenticateOptions,
     RealtimeConnection,
     RealtimeConnectOptions,
@@ -235,6 +239,21 @@ def test_waiting_lets_time_pass_before_the_next_step() -> None:
     run(main())
 
 
+def test_to_a_session_in_mu_law_it_speaks_mu_law() -> None:
+    async def main() -> None:
+        config = SessionConfig(input_format=PCMU, output_format=PCMU)
+        connection = await ScriptedModel([Say("Hi", audio_ms=250), Close()]).connect(
+            RealtimeConnectOptions(session_config=config)
+        )
+        pieces = [event.pcm async for event in connection if isinstance(event, AudioOutputDelta)]
+        assert [len(ulaw) // 8 for ulaw in pieces] == [100, 100, 50]
+        tone = np.frombuffer(mulaw.decode(pieces[0]), "<i2")
+        assert 5_800 < max(abs(tone)) <= 6_000
+        assert int(np.argmax(np.abs(np.fft.rfft(tone)))) == 400 // 10  # 10 Hz each: a window of 100 ms
+
+    run(main())
+
+
 # ---- options ----
 
 
@@ -246,9 +265,11 @@ def test_options_that_a_script_cannot_honour_are_refused() -> None:
         aborted = asyncio.Event()
         aborted.set()
         expired = TokenCredential("t", datetime.now(UTC) - timedelta(seconds=1))
+        alaw = AudioFormat(mime_type="audio/pcma", sample_rate=8000)
         for options, error in (
             (RealtimeConnectOptions(resume=SessionResumeConfig("h")), NotSupportedError),
             (RealtimeConnectOptions(websocket=no_socket), NotSupportedError),
+            (RealtimeConnectOptions(session_config=SessionConfig(output_format=alaw)), NotSupportedError),
             (RealtimeConnectOptions(credential=expired), ConfigError),
             (RealtimeConnectOptions(abort=aborted), ProviderError),
         ):

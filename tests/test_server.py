@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from agents import RealtimeAgent
 from agents.events import ResponseCreate
 from agents.providers.scripted import ScriptedModel
-from agents.providers.scripted_steps import Expect, Say
+from agents.providers.scripted.steps import Expect, Say
 from gateway.calls import Calls
 from gateway.server import AFTER_STREAM_S, FORCED_TIMEOUT_S, Server
 from tests.service import free_port, running, voice_fields

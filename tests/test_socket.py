@@ -23,8 +23,19 @@ from agents.events import (
     SessionCreated,
     SessionError,
 )
-from agents.providers.socket import Codec, Socket, SocketConnection, WireError, open_socket, refused
+from agents.providers.socket import (
+    Answer,
+    Codec,
+    KeepAlive,
+    Socket,
+    SocketConnection,
+    Wait,
+    WireError,
+    open_socket,
+    refused,
+)
 from agents.realtime import RealtimeConnectOptions
+from channels.carrier.virtual_time import run_virtual
 
 KEY = "sk-test-never-to-be-seen"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -39,7 +50,7 @@ class Words(Codec):
             raise NotSupportedError("no activity marks in words")
         return ("first", event.kind)
 
-    def decode(self, message: str | bytes) -> Iterable[ServerEvent]:
+    def decode(self, message: str | bytes) -> Iterable[ServerEvent | Answer | ProviderError]:
         match str(message).split():
             case ["hello", name]:
                 yield SessionCreated(name)
@@ -265,6 +276,154 @@ def test_a_message_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) 
     run(main())
 
 
+def test_an_error_among_what_a_message_says_ends_the_conversation() -> None:
+    class Strict(Words):
+        def decode(self, message: str | bytes) -> Iterable[ServerEvent | Answer | ProviderError]:
+            yield RawEvent("before", {})
+            yield ProviderError("no such format", code="unsupported", retryable=False)
+
+    async def main() -> None:
+        async with SocketConnection(Inbox("anything"), Strict()) as connection:
+            assert await anext(connection) == RawEvent("before", {})
+            with pytest.raises(ProviderError, match="no such format"):
+                await anext(connection)
+
+    run(main())
+
+
+# ---- waiting for what does not come ----
+
+
+class Inbox:
+    """A socket with these messages and no more."""
+
+    def __init__(self, *messages: str) -> None:
+        self.messages: asyncio.Queue[str] = asyncio.Queue()
+        self.sent: list[str | bytes] = []
+        for message in messages:
+            self.messages.put_nowait(message)
+
+    async def send(self, message: str | bytes) -> None:
+        self.sent.append(message)
+
+    async def recv(self) -> str:
+        return await self.messages.get()
+
+    async def close(self) -> None: ...
+
+
+class Patient(Words):
+    """Waits two seconds after each message, and three after each event of ours."""
+
+    def __init__(self) -> None:
+        self.fired = 0
+
+    def encode(self, event: ClientEvent) -> Iterable[str]:
+        self.wait = Wait(3)
+        return ()
+
+    def decode(self, message: str | bytes) -> Iterable[ServerEvent]:
+        self.wait = None if message == "rest" else Wait(2)
+        return raw(str(message))
+
+    def waited(self) -> Iterable[ServerEvent | Answer]:
+        self.fired += 1
+        return (Answer("still there?"), RawEvent(f"nothing {self.fired}", {}))
+
+
+def test_a_wait_that_is_over_is_told_to_the_codec_once() -> None:
+    async def main() -> None:
+        inbox, clock = Inbox("word"), asyncio.get_running_loop().time
+        connection = SocketConnection(inbox, Patient())
+        began = clock()
+        assert [await anext(connection), await anext(connection)] == [RawEvent("word", {}), RawEvent("nothing 1", {})]
+        assert clock() - began == pytest.approx(2)
+        assert inbox.sent == ["still there?"]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(60):
+                await anext(connection)
+
+    run_virtual(main())
+
+
+def test_a_message_in_time_begins_the_wait_anew_or_ends_it() -> None:
+    async def main() -> None:
+        inbox, clock = Inbox("word"), asyncio.get_running_loop().time
+        connection = SocketConnection(inbox, Patient())
+        began = clock()
+        asyncio.get_running_loop().call_later(1.5, inbox.messages.put_nowait, "another")
+        assert [await anext(connection), await anext(connection)] == raw("word", "another")
+        assert await anext(connection) == RawEvent("nothing 1", {})
+        assert clock() - began == pytest.approx(3.5)
+        inbox.messages.put_nowait("rest")
+        assert await anext(connection) == RawEvent("rest", {})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(60):
+                await anext(connection)
+
+    run_virtual(main())
+
+
+def test_an_event_of_ours_begins_a_wait_while_the_next_message_is_being_awaited() -> None:
+    async def main() -> None:
+        connection, clock = SocketConnection(Inbox(), Patient()), asyncio.get_running_loop().time
+        began = clock()
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(anext(connection))
+            await asyncio.sleep(1)
+            await connection.send(AudioInputCommit())
+        assert waiting.result() == RawEvent("nothing 1", {})
+        assert clock() - began == pytest.approx(4)
+
+    run_virtual(main())
+
+
+def test_an_event_of_ours_in_the_moment_in_which_a_wait_ends_begins_it_anew() -> None:
+    async def main() -> None:
+        connection, clock = SocketConnection(Inbox("word"), Patient()), asyncio.get_running_loop().time
+        began = clock()
+
+        async def send() -> None:
+            await asyncio.sleep(2)
+            await connection.send(AudioInputCommit())
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send())
+            await asyncio.sleep(0)
+            assert [await anext(connection), await anext(connection)] == raw("word", "nothing 1")
+        assert clock() - began == pytest.approx(5)
+
+    run_virtual(main())
+
+
+def test_a_wait_goes_on_when_waiting_for_the_next_event_is_cancelled_and_taken_up_again() -> None:
+    async def main() -> None:
+        connection, clock = SocketConnection(Inbox("word"), Patient()), asyncio.get_running_loop().time
+        began = clock()
+        assert await anext(connection) == RawEvent("word", {})
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await anext(connection)
+        assert await anext(connection) == RawEvent("nothing 1", {})
+        assert clock() - began == pytest.approx(2)
+
+    run_virtual(main())
+
+
+def test_a_connection_is_kept_alive_while_its_codec_waits() -> None:
+    class Both(Patient):
+        keepalive = KeepAlive("alive", 0.75)
+
+    async def main() -> None:
+        inbox = Inbox("word")
+        connection = SocketConnection(inbox, Both())
+        assert [await anext(connection), await anext(connection)] == [RawEvent("word", {}), RawEvent("nothing 1", {})]
+        assert inbox.sent == ["alive", "alive", "still there?"]
+
+    run_virtual(main())
+
+
 # ---- sending ----
 
 
@@ -360,6 +519,35 @@ def test_close_works_twice_and_ends_an_iteration_that_waits() -> None:
             assert heard == [SessionCreated("sess_1")]
 
     run(main())
+
+
+class PoliteWords(Words):
+    """Takes its leave."""
+
+    def farewell(self) -> Iterable[str]:
+        return ("good", "bye")
+
+
+def test_a_wire_that_takes_its_leave_does_so_once_before_the_connection_closes() -> None:
+    heard: list[str | bytes] = []
+
+    async def server(socket: ServerConnection) -> None:
+        heard.extend([message async for message in socket])
+
+    async def main() -> None:
+        async with serve(server, "127.0.0.1", 0) as listening:
+            socket = await open_socket(address(listening), HEADERS, RealtimeConnectOptions(), key_name="WORDS_KEY")
+            connection = SocketConnection(socket, PoliteWords())
+            await connection.close()
+            await connection.close()
+
+    run(main())
+    assert heard == ["good", "bye"]
+
+
+def test_a_peer_that_takes_no_leave_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_module, "CLOSE_TIMEOUT_S", 0.01)
+    run(SocketConnection(HangingSocket(), PoliteWords()).close())
 
 
 def test_nothing_is_heard_after_close_even_if_it_had_come_before() -> None:
@@ -574,6 +762,8 @@ def test_a_redirect_is_not_followed() -> None:
         (401, b"{}", "auth", False),
         (403, b"not json", "auth", False),
         (404, b'{"error": {"message": "no such model"}}', "invalid_request", False),
+        (402, b"", "payment_required", False),
+        (402, b'{"err_code": "NO_CREDIT", "err_msg": "pay first"}', "NO_CREDIT", False),
         (429, b"", "rate_limit_exceeded", True),
         (429, b'{"error": {"message": "pay first", "code": "insufficient_quota"}}', "insufficient_quota", False),
         (500, b"[[", "server_error", True),

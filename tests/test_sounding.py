@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from agents.events import Heard
 from agents.realtime import SpokenItem
 from agents.sounding import Sounding
-from channels.memory import MemoryChannel
-from tests.scene import Ear, voice
+from tests.scene import Ear, Line, audio_format, voice  # noqa: F401 the format is for all tests here
 
 HELLO, BYE = SpokenItem("r1", "hello"), SpokenItem("r1", "bye")
 
@@ -24,7 +23,7 @@ class Watched(Ear):
         await super().end_audio(item)
 
 
-def on(line: Callable[[], MemoryChannel | None], test: Callable[[Sounding], Awaitable[None]]) -> None:
+def on(line: Callable[[], Line | None], test: Callable[[Sounding], Awaitable[None]]) -> None:
     async def main() -> None:
         await test(Sounding(line(), keeps_audio=True))
 
@@ -51,7 +50,7 @@ def test_an_item_sounds_until_the_line_says_that_it_was_heard() -> None:
 
         assert (before, list(sounding.items), heard_ms) == ([HELLO, BYE], [BYE], 500)
 
-    on(MemoryChannel, test)
+    on(Line, test)
 
 
 def test_a_cut_takes_all_that_sounds_and_may_give_it_back() -> None:
@@ -64,7 +63,7 @@ def test_a_cut_takes_all_that_sounds_and_may_give_it_back() -> None:
 
         assert (dict(cut.items), meanwhile, list(sounding.items)) == ({HELLO: True}, [], [HELLO, BYE])
 
-    on(MemoryChannel, test)
+    on(Line, test)
 
 
 def test_an_item_that_was_gone_on_with_is_heard_whole_after_a_cut_that_cut_nothing() -> None:
@@ -137,9 +136,9 @@ def test_what_was_heard_out_before_a_pause_is_given_when_it_ends() -> None:
 
 def test_a_line_whose_audio_is_not_kept_cannot_be_paused_nor_one_that_is_silent() -> None:
     async def main() -> None:
-        unkept = Sounding(MemoryChannel(), keeps_audio=False)
+        unkept = Sounding(Line(), keeps_audio=False)
         await says(unkept, HELLO, voice(500))
-        silent = Sounding(MemoryChannel(), keeps_audio=True)
+        silent = Sounding(Line(), keeps_audio=True)
 
         assert (unkept.pause(), silent.pause()) == (None, None)
         assert await silent.resume() == ()

@@ -16,7 +16,7 @@ from agents.agent import RealtimeAgent
 from agents.errors import ConfigError, ToolError
 from agents.events import Closed
 from agents.providers.scripted import ScriptedModel
-from agents.providers.scripted_steps import Say
+from agents.providers.scripted.steps import Say
 from agents.realtime import SpokenItem
 from agents.session import RealtimeSession
 from agents.tools import BUILT_IN, MAX_OUTPUT_CHARS, FunctionTool, ToolContext, hang_up, tool

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
-from agents.errors import ChannelError
+from agents.errors import ChannelError, NotSupportedError
 from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
 from agents.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
-from agents.realtime import RealtimeChannel, SpokenItem
+from agents.realtime import PCM, PCMU, AudioFormat, RealtimeChannel, SpokenItem
 from channels.carrier.virtual_time import START_S, Deadlock, loop_time, run_virtual
 from channels.carrier.wire import Clear, MarkRequest, Play
 from channels.carrier.wire import decode as decode_as_twilio
@@ -34,9 +34,9 @@ A_MOMENT_AGO = -1
 class Phone:
     """A channel, the line it is on, and its clock, which a test moves on from that of the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, audio_format: AudioFormat = PCM) -> None:
         self.ahead_s = 0.0
-        self.channel = TwilioChannel(lambda: self.now)
+        self.channel = TwilioChannel(lambda: self.now, audio_format)
         self.line = PhoneLine()
         self.heard: list[Heard] = []
         self._played_ms = 0.0
@@ -117,11 +117,11 @@ class Phone:
         )
 
 
-def run(test: Callable[[Phone], Coroutine[Any, Any, None]]) -> None:
+def run(test: Callable[[Phone], Coroutine[Any, Any, None]], audio_format: AudioFormat = PCM) -> None:
     """Runs a test on a phone whose stream has begun, and whose opening mark took no time to come back."""
 
     async def main() -> None:
-        phone = Phone()
+        phone = Phone(audio_format)
         await phone.connect()
         assert await anext(phone.channel) == ChannelStarted()
         await phone.echo(*phone.line.marks)
@@ -1245,6 +1245,85 @@ def test_what_was_lost_of_the_caller_is_told_at_the_end(caplog: pytest.LogCaptur
     assert [record.message for record in caplog.records] == [
         "of the caller's audio 100 ms were lost and 0 ms came too fast"
     ]
+
+
+# ---- passed through ----
+
+EVERY_CODE = bytes(range(256))
+"""Each byte that mu-law has, its two zeros among them: decoding and encoding again would lose one of those."""
+
+
+@pytest.mark.parametrize("audio_format", [PCM, PCMU])
+def test_a_line_says_what_its_audio_is(audio_format: AudioFormat) -> None:
+    async def test(phone: Phone) -> None:
+        assert phone.channel.audio_format == audio_format
+
+    run(test, audio_format)
+
+
+def test_a_line_of_another_format_is_refused() -> None:
+    async def test(_: Phone) -> None:
+        with pytest.raises(NotSupportedError, match="audio/pcma"):
+            TwilioChannel(audio_format=AudioFormat(mime_type="audio/pcma", sample_rate=8000))
+
+    run_before_arrival(test)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 1_600), max_size=6))
+def test_the_agents_mu_law_reaches_the_phone_byte_for_byte_with_silence_up_to_a_whole_frame(cuts: list[int]) -> None:
+    ulaw = EVERY_CODE * 7
+    edges = [0, *sorted(cuts), len(ulaw)]
+
+    async def test(phone: Phone) -> None:
+        for start, end in itertools.pairwise(edges):
+            await phone.channel.send_audio(ulaw[start:end], HELLO)
+        await phone.channel.end_audio(HELLO)
+
+        assert b"".join(phone.line.payloads) == ulaw + b"\xff" * (-len(ulaw) % FRAME_BYTES)
+        assert {len(payload) % FRAME_BYTES for payload in phone.line.payloads} == {0}
+
+    run(test, PCMU)
+
+
+def test_mu_law_goes_out_as_soon_as_it_is_a_frame() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(EVERY_CODE[:FRAME_BYTES], HELLO)
+
+        assert phone.line.payloads == [EVERY_CODE[:FRAME_BYTES]]
+
+    run(test, PCMU)
+
+
+def test_the_callers_mu_law_is_passed_on_byte_for_byte_and_its_gaps_are_mu_laws_silence() -> None:
+    frames = [EVERY_CODE[:FRAME_BYTES], EVERY_CODE[-FRAME_BYTES:]]
+
+    async def test(phone: Phone) -> None:
+        phone.speak(frames[0], timestamp_ms=100)
+        phone.speak(frames[1], timestamp_ms=120 + 2 * FRAME_MS)
+
+        gap = bytes([SILENCE]) * 2 * FRAME_BYTES
+        assert [await anext(phone.channel) for _ in range(2)] == [
+            ChannelAudio(frames[0]),
+            ChannelAudio(gap + frames[1]),
+        ]
+
+    run(test, PCMU)
+
+
+def test_what_was_heard_of_mu_law_is_told_in_its_milliseconds_and_its_rest_is_not_in_the_next_reply() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(EVERY_CODE * 31 + EVERY_CODE[:72], HELLO)  # 1001 ms
+        await phone.play(340)
+
+        told = await phone.cut()
+        phone.line.sent.clear()
+        await phone.channel.send_audio(b"\x2a" * FRAME_BYTES, GOODBYE)
+
+        assert told == (Heard("hello", 0, A_MOMENT_AGO + 340, 1001),)
+        assert phone.line.payloads == [b"\x2a" * FRAME_BYTES]
+
+    run(test, PCMU)
 
 
 # ---- the end ----

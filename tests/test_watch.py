@@ -24,7 +24,16 @@ from agents.idle import VOICE_HOLD_S, WORDS_S, IdleStep
 from agents.realtime import SessionConfig
 from agents.time_limit import DurationWarning
 from agents.watch import CHECK_S, MODEL_SILENCE_S, STALL_SILENCE_MS
-from tests.scene import VOICED_FRAME, LateLine, Scene, play, reply, voice
+from tests.scene import (  # noqa: F401 audio_format is for all tests here
+    LateLine,
+    Scene,
+    audio_format,
+    play,
+    reply,
+    silence,
+    voice,
+    voiced_frame,
+)
 
 ASK = IdleStep(after_s=10, say="Are you still there?")
 BYE = IdleStep(after_s=5, say="Goodbye.", hang_up=True)
@@ -368,9 +377,6 @@ def appended(call: Scene) -> list[bytes]:
     return [event.pcm for event in call.sent(AudioInputAppend) if isinstance(event, AudioInputAppend)]
 
 
-STALL = bytes(STALL_SILENCE_MS * 48)
-
-
 def test_audio_that_stalls_in_mid_speech_is_followed_by_a_second_of_silence_once() -> None:
     async def scene() -> None:
         async with Scene() as call:
@@ -382,7 +388,7 @@ def test_audio_that_stalls_in_mid_speech_is_followed_by_a_second_of_silence_once
             await call.passes(10_000)
 
             assert before == 15
-            assert appended(call)[15:] == [STALL]
+            assert appended(call)[15:] == [silence(STALL_SILENCE_MS)]
 
     play(scene)
 
@@ -409,7 +415,7 @@ def test_each_stall_gets_its_silence() -> None:
                 await call.hears(100)
                 await call.passes(3000)
 
-            assert appended(call).count(STALL) == 2
+            assert appended(call).count(silence(STALL_SILENCE_MS)) == 2
 
     play(scene)
 
@@ -423,7 +429,7 @@ def test_outside_speech_nothing_takes_the_place_of_audio_that_is_missing() -> No
             await call.stops_speaking()
             await call.passes(10_000)
 
-            assert STALL not in appended(call)
+            assert silence(STALL_SILENCE_MS) not in appended(call)
 
     play(scene)
 
@@ -435,7 +441,7 @@ def test_audio_that_goes_on_is_not_mended() -> None:
             await call.begins_to_speak()
             await call.hears(4000)
 
-            assert STALL not in appended(call)
+            assert silence(STALL_SILENCE_MS) not in appended(call)
 
     play(scene)
 
@@ -504,14 +510,14 @@ def test_a_session_without_a_channel_is_watched_as_well() -> None:
         lineless = Scene(idle=LADDER, config=WRITES)
         lineless.session = RealtimeSession(lineless.session.agent)
         async with lineless as call:
-            await call.session.send_audio(VOICED_FRAME)
+            await call.session.send_audio(voiced_frame())
             await call.says(SpeechStarted("u1"))
             await call.passes(2000)
             stalled = appended(call)
             await call.says(SpeechStopped("u1"), AudioInputCommitted("u1"), TranscriptInput("u1", "Hello."))
             await call.passes(10_000 + SLACK_MS)
 
-            assert stalled == [VOICED_FRAME, STALL]
+            assert stalled == [voiced_frame(), silence(STALL_SILENCE_MS)]
             assert asked(call) == ["Are you still there?"]
 
     play(scene)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from agents.errors import ProviderError
+from agents.errors import ErrorCategory, ProviderError
 from agents.events import Usage
 from agents.local.brain import Say, Step
 from agents.local.chat_wire import AnswerStream, request_body
@@ -37,7 +37,10 @@ REFUSAL_TIMEOUT_S: Final = 1.0
 
 _MAX_REFUSAL_BYTES: Final = 4096
 
-_CODES: Final = {401: "auth", 403: "auth", 404: "not_found", 429: "rate_limit"}
+_CODES: Final = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "rate_limit"}
+
+_SPENT: Final = ("insufficient_quota", "credit_balance")
+"""What a refusal holds that looks temporary and is not: there is no more to spend."""
 
 
 class ChatBrain:
@@ -119,10 +122,14 @@ async def _refuse_failure(response: aiohttp.ClientResponse, api_key: str | None)
         async with asyncio.timeout(REFUSAL_TIMEOUT_S):
             while len(said) < _MAX_REFUSAL_BYTES and (more := await response.content.read(_MAX_REFUSAL_BYTES)):
                 said += more
+    why = said.decode("utf-8", "replace")
+    is_spent = response.status == 402 or any(word in why for word in _SPENT)
+    category: ErrorCategory | None = "quota" if is_spent else "rate" if response.status == 429 else None
     raise ProviderError(
-        f"the chat endpoint answered {response.status}: {explanation(said.decode('utf-8', 'replace'), api_key)}",
+        f"the chat endpoint answered {response.status}: {explanation(why, api_key)}",
         code=_CODES.get(response.status, f"http_{response.status}"),
-        retryable=response.status == 429 or response.status >= 500,
+        retryable=not is_spent and (response.status == 429 or response.status >= 500),
+        category=category,
     )
 
 

@@ -1,13 +1,12 @@
-"""One live conversation with the embedded model, in the words of a cloud realtime model."""
+"""One live conversation whose turns are taken here, in the words of a cloud realtime model."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 from uuid import uuid4
 
-from agents.audio import PCM_BYTES_PER_MS
 from agents.errors import NotSupportedError, ProviderError
 from agents.events import (
     ActivityEnd,
@@ -31,35 +30,37 @@ from agents.events import (
     SessionUpdated,
     ToolResult,
 )
-from agents.local.brain import Brain
 from agents.local.dialogue import Dialogue
-from agents.local.listening import Listener
-from agents.local.memory import Message
+from agents.local.memory import Memory, Message
 from agents.local.outbox import Outbox
-from agents.local.refusals import refuse_config
-from agents.local.speech import speech_workers
-from agents.local.turns import TurnSettings
-from agents.local.vad import voice_activity
-from agents.realtime import SessionConfig
+from agents.local.parts import OpenParts
+from agents.realtime import Past, SessionConfig
 
-_SLICE_BYTES: Final = 200 * PCM_BYTES_PER_MS
-"""Audio that is listened to before other calls get their turn: under a millisecond of CPU."""
+RefuseConfig = Callable[[SessionConfig], None]
+"""Raises NotSupportedError for what the parts cannot honour."""
 
 
 class LocalConnection:
-    """A RealtimeConnection without a network. It has a share in the speech workers while it is entered."""
+    """A RealtimeConnection whose turns are taken here, whoever hears, thinks and speaks.
+
+    It has its parts while it is entered. `hang_up` ends what was opened for it before.
+    """
 
     def __init__(
         self,
-        model_id: str,
-        open_brain: Callable[[], AbstractAsyncContextManager[Brain]],
+        provider: str,
+        open_parts: OpenParts,
         config: SessionConfig | None,
-        workers: int,
+        refuse_config: RefuseConfig,
+        history: Sequence[Past] = (),
+        hang_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._model_id = model_id
-        self._open_brain = open_brain
+        self._provider = provider
+        self._open_parts = open_parts
         self._config = config
-        self._workers = workers
+        self._refuse_config = refuse_config
+        self._conversation = Memory(history)
+        self._hang_up = hang_up
         self._out = Outbox()
         self._sending = asyncio.Lock()
         self._resources = AsyncExitStack()
@@ -72,18 +73,17 @@ class LocalConnection:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as resources:
-            speech = await resources.enter_async_context(speech_workers(self._workers))
-            vad = await resources.enter_async_context(voice_activity())
-            brain = await resources.enter_async_context(self._open_brain())
+            if self._hang_up:
+                resources.push_async_callback(self._hang_up)
+            config = self._config or SessionConfig()
+            parts = await resources.enter_async_context(self._open_parts(config, self._out))
             tasks = await asyncio.TaskGroup().__aenter__()
             # Without the body's exception, which the group would wrap: its tasks are over by then.
             resources.push_async_callback(tasks.__aexit__, None, None, None)
-            config = self._config or SessionConfig()
-            listener = Listener(vad, TurnSettings.of(config.turn_detection))
-            self._dialogue = Dialogue(brain, speech, listener, config, self._out, tasks)
+            self._dialogue = Dialogue(parts, config, self._conversation, self._out, tasks)
             resources.push_async_callback(self.close)
             self._resources = resources.pop_all()
-        self._out.put_now(SessionCreated(f"local_{uuid4().hex}"))
+        self._out.put_now(SessionCreated(f"{self._provider}_{uuid4().hex}"))
         if self._config:
             self._out.put_now(SessionUpdated())
         return self
@@ -95,7 +95,10 @@ class LocalConnection:
 
     async def close(self) -> None:
         self._out.close()
-        if self._dialogue and (ending := self._dialogue.stop()):
+        ending = self._dialogue.stop() if self._dialogue else []
+        if self._hang_up:
+            await self._hang_up()  # first: what is ending has nothing to wait for then
+        if ending:
             await asyncio.wait(ending)
 
     def __aiter__(self) -> Self:
@@ -123,12 +126,9 @@ class LocalConnection:
     async def _take(self, dialogue: Dialogue, event: ClientEvent) -> None:
         match event:
             case AudioInputAppend(pcm):
-                dialogue.hear(pcm[:_SLICE_BYTES])
-                for start in range(_SLICE_BYTES, len(pcm), _SLICE_BYTES):
-                    await asyncio.sleep(0)
-                    dialogue.hear(pcm[start : start + _SLICE_BYTES])
+                await dialogue.hear(pcm)
             case AudioInputCommit():
-                dialogue.commit()
+                await dialogue.commit()
             case AudioInputClear():
                 dialogue.forget_audio()
             case ResponseCreate():
@@ -136,11 +136,11 @@ class LocalConnection:
             case ResponseCancel(response_id):
                 dialogue.cancel(response_id)
             case SessionUpdate(config):
-                refuse_config(config, self._model_id)
+                self._refuse_config(config)
                 dialogue.configure(config)
                 self._out.put_now(SessionUpdated())
             case ActivityStart() | ActivityEnd():
-                raise NotSupportedError("the embedded model hears activity itself; AudioInputCommit ends a manual turn")
+                raise NotSupportedError("activity is heard here; AudioInputCommit ends a manual turn")
             case ItemCreate() | ItemDelete() | ItemTruncate() | ToolResult():
                 self._remember(dialogue, event)
 

@@ -10,38 +10,29 @@ from agents.errors import GatewayError, ProviderError
 from agents.events import (
     AudioInputCleared,
     AudioInputCommitted,
+    RawEvent,
     ResponseCreate,
     ResponseCreated,
     ResponseDone,
+    ResponseInterrupted,
     SessionError,
     SpeechStarted,
     SpeechStopped,
     TranscriptInput,
+    TranscriptInputDelta,
 )
-from agents.local.brain import Brain
-from agents.local.listening import Listener, Turn
+from agents.local.ear import Heard, NotHeard
 from agents.local.memory import Memory, Message
 from agents.local.outbox import Outbox
+from agents.local.parts import Parts
 from agents.local.reply import Reply
 from agents.local.sentences import sentences
-from agents.local.speech import Speech
-from agents.local.turns import TurnSettings, TurnStarted
-from agents.local.vad import RATE_HZ
+from agents.local.turns import TurnSettings
 from agents.realtime import SessionConfig
 
 SORRY: Final = "I am sorry, something went wrong. Could you say that again?"
 NOT_HEARD: Final = "I am sorry, I could not hear that. Could you say it again?"
 """What is said when the brain or the ears failed: the caller must not be left in silence."""
-
-MAX_UNHEARD_TURNS: Final = 8
-"""Turns of one caller that wait to be understood; nobody says as many in the time that understanding one may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class _UnheardTurn:
-    item_id: str
-    pcm16k: bytes
-    wants_answer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +42,7 @@ class _Response:
 
 
 class Dialogue:
-    """One call's turn-taking. Its two kinds of task, one that hears and one per response, are born in `tasks`.
+    """One call's turn-taking. Its tasks, one for each end of it and one per response, are born in `tasks`.
 
     A turn in which nothing was understood (a cough, a door) has an empty transcript and gets no answer, and counts as
     nothing. What a caller says while being understood or about to be answered is answered together with what was
@@ -59,91 +50,87 @@ class Dialogue:
     """
 
     def __init__(
-        self,
-        brain: Brain,
-        speech: Speech,
-        listener: Listener,
-        config: SessionConfig,
-        out: Outbox,
-        tasks: asyncio.TaskGroup,
+        self, parts: Parts, config: SessionConfig, conversation: Memory, out: Outbox, tasks: asyncio.TaskGroup
     ) -> None:
-        self.conversation = Memory()
-        self._brain = brain
-        self._speech = speech
-        self._listener = listener
+        self.conversation = conversation
+        self._brain = parts.brain
+        self._ear = parts.open_ear(self._take)
+        self._mouth = parts.mouth
         self._config = config
         self._out = out
         self._tasks = tasks
-        self._turn_item = ""
-        self._unheard: asyncio.Queue[_UnheardTurn] = asyncio.Queue(MAX_UNHEARD_TURNS)
+        self._unheard: dict[str, bool] = {}  # turns that wait to be understood, and whether to answer them
+        self._all_heard = asyncio.Event()
+        self._all_heard.set()
         self._response: _Response | None = None
-        self._ears = tasks.create_task(self._understand(), name="local ears")
+        self._running = [
+            tasks.create_task(self._run_ear(), name="ear"),
+            tasks.create_task(self._mouth.run(), name="mouth"),
+        ]
 
     def configure(self, config: SessionConfig) -> None:
         """Holds from the next response and the next audio on."""
         self._config = config
-        self._listener.settings = TurnSettings.of(config.turn_detection)
+        self._ear.settings = TurnSettings.of(config.turn_detection)
 
     # ---- the caller ----
 
-    def hear(self, pcm: bytes) -> None:
-        for happened in self._listener.hear(pcm):
-            match happened:
-                case TurnStarted(at_ms):
-                    self._turn_item = _new_id("item")
-                    self._out.put_now(SpeechStarted(self._turn_item, at_ms))
-                    if self._response and self._listener.settings.interrupt_response:
-                        self._cancel_response(self._response, "turn_detected")
-                case Turn():
-                    self._out.put_now(SpeechStopped(self._turn_item, happened.at_ms))
-                    self._queue(happened, wants_answer=self._listener.settings.create_response)
+    async def hear(self, audio: bytes) -> None:
+        await self._ear.hear(audio)
 
-    def commit(self) -> None:
+    async def commit(self) -> None:
         """Ends the caller's turn now; it is for others to ask for an answer."""
-        was_speaking = self._listener.is_speaking
-        turn = self._listener.commit()
-        if turn is None:
+        item_id = await self._ear.commit()
+        if item_id is None:
             message = "there is no audio to commit"
             self._out.put_now(SessionError("input_audio_buffer_commit_empty", message, benign=True))
-            return
-        if was_speaking:
-            self._out.put_now(SpeechStopped(self._turn_item, turn.at_ms))
-        else:
-            self._turn_item = _new_id("item")
-        self._queue(turn, wants_answer=False)
+        elif item_id in self._unheard:
+            self._unheard[item_id] = False
 
     def forget_audio(self) -> None:
-        self._listener.clear()
+        self._ear.clear()
         self._out.put_now(AudioInputCleared())
 
-    def _queue(self, turn: Turn, *, wants_answer: bool) -> None:
-        self._out.put_now(AudioInputCommitted(self._turn_item))
-        try:
-            self._unheard.put_nowait(_UnheardTurn(self._turn_item, turn.pcm16k, wants_answer))
-        except asyncio.QueueFull:
-            message = f"{MAX_UNHEARD_TURNS} turns wait to be understood; this one is dropped"
-            self._out.put_now(SessionError("busy", message, retryable=True))
-
-    async def _understand(self) -> None:
-        while True:
-            turn = await self._unheard.get()
-            try:
-                text = await self._speech.transcribe(turn.pcm16k, RATE_HZ)
-            except ProviderError as error:
-                self._report(error)
-                self._understood(turn, "")
-                if turn.wants_answer and self._response is None:
-                    self._begin(say=NOT_HEARD)
-            else:
-                self._understood(turn, text)
+    def _take(self, heard: Heard) -> None:
+        match heard:
+            case SpeechStarted():
+                self._out.put_now(heard)
+                if self._response and self._ear.settings.interrupt_response:
+                    self._interrupt(self._response)
+            case TranscriptInputDelta():
+                if self._config.transcription is not None:
+                    self._out.put_now(heard)
+            case SpeechStopped() | SessionError() | RawEvent():
+                self._out.put_now(heard)
+            case AudioInputCommitted(item_id):
+                self._out.put_now(heard)
+                self._unheard[item_id] = self._ear.settings.create_response
+                self._all_heard.clear()
+            case TranscriptInput(item_id, text):
+                self._understood(item_id, text)
                 self._answer_if_due()
+            case NotHeard(item_id, error):
+                self._report(error)
+                wants_answer = self._understood(item_id, "")
+                if wants_answer and self._response is None:
+                    self._begin(say=NOT_HEARD)
 
-    def _understood(self, turn: _UnheardTurn, text: str) -> None:
+    def _understood(self, item_id: str, text: str) -> bool:
+        """Remembers what was said. Gives whether it is to be answered."""
         if self._config.transcription is not None:
-            self._out.put_now(TranscriptInput(turn.item_id, text))
+            self._out.put_now(TranscriptInput(item_id, text))
+        wants_answer = self._unheard.pop(item_id, False)
         if text:
-            self.conversation.add(Message(turn.item_id, "user", text, turn.wants_answer))
-        self._unheard.task_done()
+            self.conversation.add(Message(item_id, "user", text, wants_answer))
+        if not self._unheard:
+            self._all_heard.set()
+        return wants_answer
+
+    async def _run_ear(self) -> None:
+        try:
+            await self._ear.run()
+        except ProviderError as error:
+            self._out.close(error)
 
     # ---- the agent ----
 
@@ -167,11 +154,12 @@ class Dialogue:
             return
         for message_ in self.conversation.unanswered:
             message_.is_answered = True
-        self._cancel_response(self._response, "client_cancelled")
+        reply = self._silence(self._response)
+        self._out.put_now(ResponseDone(reply.response_id, "cancelled", reply.usage, "client_cancelled"))
 
     def stop(self) -> list[asyncio.Task[None]]:
         """Stops everything; gives the tasks that are about to end."""
-        ending = [self._ears] + ([self._response.task] if self._response else [])
+        ending = self._running + ([self._response.task] if self._response else [])
         self._response = None
         for task in ending:
             task.cancel()
@@ -179,39 +167,36 @@ class Dialogue:
 
     def _answer_if_due(self) -> None:
         """Answers what the caller said, once the caller is silent and all of it is understood."""
-        settings = self._listener.settings
-        caller_goes_on = self._listener.is_speaking and settings.interrupt_response
-        if self._response or caller_goes_on or not self._unheard.empty():
+        caller_goes_on = self._ear.is_speaking and self._ear.settings.interrupt_response
+        if self._response or caller_goes_on or self._unheard:
             return
         if any(message.wants_answer for message in self.conversation.unanswered):
             self._begin()
 
     def _begin(self, say: str | None = None, instructions: str | None = None) -> None:
-        speed = self._config.voice.speed or 1.0
-        reply = Reply(_new_id("resp"), self.conversation, self._speech, speed, self._out)
+        reply = Reply(f"resp_{uuid4().hex}", self.conversation, self._mouth, self._config, self._out)
         self._out.put_now(ResponseCreated(reply.response_id))
         task = self._tasks.create_task(self._speak(reply, say, instructions), name=f"local {reply.response_id}")
         self._response = _Response(reply, task)
 
     async def _speak(self, reply: Reply, say: str | None, instructions: str | None) -> None:
         done = ResponseDone(reply.response_id, "completed")
-        try:
-            if say is None:
-                await self._answer(reply, instructions)
-            else:
-                await _say(reply, say)
-        except GatewayError as error:
-            reason = self._report(error)
-            with suppress(ProviderError):
-                await _say(reply, SORRY)
-            done = ResponseDone(reply.response_id, "failed", reply.usage, reason)
-        await reply.end_speech()
+        async with reply:
+            try:
+                if say is None:
+                    await self._answer(reply, instructions)
+                else:
+                    await _say(reply, say)
+                await reply.end_speech()
+            except GatewayError as error:
+                done = ResponseDone(reply.response_id, "failed", reason=self._report(error))
+                await _apologise(reply)
         await self._out.put(ResponseDone(done.response_id, done.status, reply.usage, done.reason))
         self._response = None
         self._answer_if_due()
 
     async def _answer(self, reply: Reply, instructions: str | None) -> None:
-        await self._unheard.join()
+        await self._all_heard.wait()
         asked = self.conversation.unanswered
         try:
             async with aclosing(self._brain.answer(self.conversation, asked, self._config, instructions)) as steps:
@@ -223,16 +208,23 @@ class Dialogue:
             raise
         _mark_answered(asked)
 
-    def _cancel_response(self, response: _Response, reason: str) -> None:
-        """Ends the response at once: its task is at a wait, and says nothing any more when it wakes up."""
+    def _interrupt(self, response: _Response) -> None:
+        reply = self._silence(response)
+        self._out.put_now(ResponseInterrupted(reply.response_id))
+        self._out.put_now(ResponseDone(reply.response_id, "interrupted", reply.usage, "turn_detected"))
+
+    def _silence(self, response: _Response) -> Reply:
+        """Ends the response at once: nothing of it is heard any more, whatever its task has still to clear up."""
+        response.reply.stop()
         response.task.cancel()
         self._response = None
-        reply = response.reply
-        self._out.put_now(ResponseDone(reply.response_id, "cancelled", reply.usage, reason))
+        return response.reply
 
     def _report(self, error: GatewayError) -> str:
-        code, is_retryable = (error.code, error.retryable) if isinstance(error, ProviderError) else ("config", False)
-        self._out.put_now(SessionError(code, str(error), is_retryable))
+        code, is_retryable, category = "config", False, None
+        if isinstance(error, ProviderError):
+            code, is_retryable, category = error.code, error.retryable, error.category
+        self._out.put_now(SessionError(code, str(error), is_retryable, category=category))
         return code
 
 
@@ -241,10 +233,17 @@ async def _say(reply: Reply, text: str) -> None:
         await reply.say(sentence)
 
 
+async def _apologise(reply: Reply) -> None:
+    """Lets the caller hear what was said before something failed, and that it failed, as far as there is a voice."""
+    with suppress(ProviderError):
+        await reply.end_speech()
+    await reply.leave_speech()
+    with suppress(ProviderError):
+        await _say(reply, SORRY)
+        await reply.end_speech()
+    await reply.leave_speech()
+
+
 def _mark_answered(asked: tuple[Message, ...]) -> None:
     for message in asked:
         message.is_answered = True
-
-
-def _new_id(kind: str) -> str:
-    return f"{kind}_{uuid4().hex}"

@@ -1,8 +1,11 @@
 """What was said in one call, as far as it was heard: the memory that a brain answers from. No I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Final, Literal, TypeGuard
+
+from agents.heard_text import Pace, SpokenText
+from agents.realtime import Past, PastMessage
 
 MAX_ITEMS: Final = 400
 """Items remembered, some two hours of talk; the oldest are forgotten first."""
@@ -34,22 +37,45 @@ class Sentence:
 class Spoken:
     """Something that the agent said. The caller heard no more than `sent_ms` of it, and no more than `heard_ms`.
 
-    `heard_ms` is None until the caller is known to have missed some of it.
+    `heard_ms` is None until the caller is known to have missed some of it; `is_whole` once no more of it comes. Of a
+    voice that does not tell how long its sentences are, `pace` and the audio so far say which words were over when.
     """
 
     item_id: str
     sentences: list[Sentence] = field(default_factory=list)
     sent_ms: int = 0
     heard_ms: int | None = None
+    is_whole: bool = False
+    pace: InitVar[Pace | None] = None
+    _stream: SpokenText = field(init=False)
+
+    def __post_init__(self, pace: Pace | None) -> None:
+        self._stream = SpokenText(pace)
+
+    def add(self, sentence: str, duration_ms: int | None) -> str:
+        """Says a sentence more, and gives it as it continues the text."""
+        text = f" {sentence}" if self.written else sentence
+        if duration_ms is None:
+            self._stream.wrote(text, self.sent_ms)
+        else:
+            self.sentences.append(Sentence(sentence, duration_ms))
+        return text
 
     @property
     def duration_ms(self) -> int:
         return sum(sentence.duration_ms for sentence in self.sentences)
 
     @property
+    def written(self) -> str:
+        """All of it, heard or not."""
+        return self._stream.text or " ".join(sentence.text for sentence in self.sentences)
+
+    @property
     def text(self) -> str:
         """What was heard: whole sentences, and of the one that was cut the words that were over by then."""
         left_ms = self.sent_ms if self.heard_ms is None else min(self.heard_ms, self.sent_ms)
+        if self._stream.text:
+            return self._stream.heard(left_ms, self.sent_ms, self.is_whole).strip()
         heard: list[str] = []
         for sentence in self.sentences:
             heard.append(_first_words(sentence, left_ms))
@@ -71,10 +97,18 @@ Item = Message | Spoken | Call
 
 
 class Memory:
-    """The items of one call in their order."""
+    """The items of one call in their order, after those that it goes on from.
 
-    def __init__(self) -> None:
-        self._items: list[Item] = []
+    Of what the caller said last before, and nobody took up, an answer may still be asked for.
+    """
+
+    def __init__(self, past: Sequence[Past] = ()) -> None:
+        self.pace = Pace()
+        self._items: list[Item] = [_remembered(each) for each in past[-MAX_ITEMS:]]
+        last_answer = max((i for i, item in enumerate(self._items) if not _waits_for_answer(item)), default=-1)
+        for item in self._items[:last_answer]:
+            if isinstance(item, Message):
+                item.is_answered = True
 
     @property
     def items(self) -> Sequence[Item]:
@@ -118,6 +152,12 @@ class Memory:
             if item.item_id == item_id:
                 return index
         raise KeyError(item_id)
+
+
+def _remembered(past: Past) -> Item:
+    if isinstance(past, PastMessage):
+        return Message(past.item_id, past.role, past.text)
+    return Call(past.call_id, past.name, past.arguments, past.output)
 
 
 def _waits_for_answer(item: Item) -> TypeGuard[Message]:

@@ -1,8 +1,8 @@
 """The embedded models: `local/script` answers from a script, `local/chat` thinks at a chat endpoint."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,13 +11,24 @@ from agents.local.brain import Brain
 from agents.local.chat import open_chat
 from agents.local.connection import LocalConnection
 from agents.local.dialogue import NOT_HEARD, SORRY
+from agents.local.embedded_ear import embedded_ear
+from agents.local.embedded_mouth import EmbeddedMouth
 from agents.local.matching import Matcher
+from agents.local.outbox import Outbox
+from agents.local.parts import Parts
 from agents.local.refusals import refuse_config, refuse_options
 from agents.local.script import ScriptBrain, fixed_sentences, known_sentences
 from agents.local.sentences import sentences
 from agents.local.speech import Speech, speech_workers
 from agents.local.vad import voice_activity
-from agents.realtime import SPEC, Capabilities, ClientCredential, RealtimeAuthenticateOptions, RealtimeConnectOptions
+from agents.realtime import (
+    SPEC,
+    Capabilities,
+    ClientCredential,
+    RealtimeAuthenticateOptions,
+    RealtimeConnectOptions,
+    SessionConfig,
+)
 from agents.schema import AgentSpec
 
 log = logging.getLogger(__name__)
@@ -61,10 +72,24 @@ class LocalModel:
         options = options or RealtimeConnectOptions()
         refuse_options(options)
         if options.session_config:
-            refuse_config(options.session_config, self.model_id)
+            self._refuse(options.session_config)
         if options.abort and options.abort.is_set():
             raise ProviderError("connecting was aborted", code="aborted", retryable=False)
-        return LocalConnection(self.model_id, self._open_brain, options.session_config, self._workers)
+        return LocalConnection(
+            self.provider, self._parts, options.session_config, self._refuse, history=options.history
+        )
+
+    def _refuse(self, config: SessionConfig) -> None:
+        refuse_config(config, self.model_id)
+
+    @asynccontextmanager
+    async def _parts(self, config: SessionConfig, out: Outbox) -> AsyncIterator[Parts]:
+        async with (
+            speech_workers(self._workers) as speech,
+            embedded_ear(config, speech) as open_ear,
+            self._open_brain() as brain,
+        ):
+            yield Parts(open_ear, brain, EmbeddedMouth(speech))
 
     async def authenticate(self, options: RealtimeAuthenticateOptions | None = None) -> ClientCredential:
         """Always raises NotSupportedError: there is nothing to authenticate with."""

@@ -40,8 +40,11 @@ class Outbox:
 
     async def put(self, event: ServerEvent) -> None:
         """Adds as soon as there is room."""
-        await self._has_room.wait()
+        await self.wait_for_room()
         self.put_now(event)
+
+    async def wait_for_room(self) -> None:
+        await self._has_room.wait()
 
     async def get(self) -> ServerEvent | None:
         """The next event; None when closed. Raises the ProviderError that it was closed with."""

@@ -27,7 +27,7 @@ def missing_packages() -> list[str]:
 def model_faults(spec: AgentSpec) -> Iterator[Fault]:
     """What is wrong with the model itself: its name, its installation, the part of the file that it lives by."""
     if spec.model_id not in ("script", "chat"):
-        yield Fault(("model",), spec.model, "the embedded models are local/script and local/chat")
+        yield Fault(("model",), str(spec.model), "the embedded models are local/script and local/chat")
     if missing := missing_packages():
         yield Fault(
             ("model",),
@@ -41,10 +41,10 @@ def model_faults(spec: AgentSpec) -> Iterator[Fault]:
     if spec.base_url is not None:
         yield Fault(("base_url",), spec.base_url, "the embedded model has no address; a brain has its own url")
     if spec.model_id == "script" and spec.script:
-        yield from _hang_up_faults(spec)
+        yield from hang_up_faults(spec)
 
 
-def _hang_up_faults(spec: AgentSpec) -> Iterator[Fault]:
+def hang_up_faults(spec: AgentSpec) -> Iterator[Fault]:
     if spec.script is None or "hang_up" in spec.tools:
         return
     right = "the script hangs up with a tool: add it as tools: [hang_up]"
@@ -68,16 +68,16 @@ def config_faults(config: SessionConfig, model_id: str) -> Iterator[Fault]:
     if config.modalities != ("audio",):
         yield Fault(("modalities",), ", ".join(config.modalities), "the embedded model speaks: audio")
     if config.input_format != PCM or config.output_format != PCM:
-        yield Fault(("audio",), "another format", "the embedded model takes and gives PCM16 at 24 kHz")
+        yield Fault(("audio",), "another format", "must be pcm16, which the embedded model takes and gives")
     if isinstance(config.turn_detection, TurnDetection):
-        yield from _turn_faults(config.turn_detection)
+        yield from turn_faults(config.turn_detection)
     if isinstance(config.transcription, Transcription):
-        yield from _transcription_faults(config.transcription)
+        yield from transcription_faults(config.transcription)
     if model_id == "script":
-        yield from _script_faults(config)
+        yield from script_faults(config)
 
 
-def _turn_faults(turns: TurnDetection) -> Iterator[Fault]:
+def turn_faults(turns: TurnDetection) -> Iterator[Fault]:
     if turns.mode == "semantic_vad":
         yield Fault(("turn_detection", "mode"), turns.mode, "the embedded model knows server_vad and manual")
     if turns.eagerness is not None:
@@ -87,7 +87,7 @@ def _turn_faults(turns: TurnDetection) -> Iterator[Fault]:
         yield Fault(("turn_detection", "idle_timeout_ms"), str(turns.idle_timeout_ms), right)
 
 
-def _transcription_faults(transcription: Transcription) -> Iterator[Fault]:
+def transcription_faults(transcription: Transcription) -> Iterator[Fault]:
     language = transcription.language
     if transcription.model is not None:
         right = "the embedded recogniser is the only one: remove it"
@@ -98,7 +98,7 @@ def _transcription_faults(transcription: Transcription) -> Iterator[Fault]:
         yield Fault(("transcription", "prompt"), transcription.prompt, "the embedded recogniser takes none: remove it")
 
 
-def _script_faults(config: SessionConfig) -> Iterator[Fault]:
+def script_faults(config: SessionConfig) -> Iterator[Fault]:
     if config.max_output_tokens is not None:
         right = "a script's answers are as long as they are: remove it"
         yield Fault(("max_output_tokens",), str(config.max_output_tokens), right)

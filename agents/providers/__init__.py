@@ -33,6 +33,10 @@ class Provider(Protocol):
 
 
 _MODULES: Final = {
+    **dict.fromkeys(
+        ("azure", "azure-voice-live", "inworld", "localai", "qwen", "speaches", "speech-to-speech", "vllm-omni", "xai"),
+        "agents.providers.openai",  # which has their dialects
+    ),
     "local": "agents.local",
     "openai": "agents.providers.openai",
     "scripted": "agents.providers.scripted",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, Self, cast
 from urllib.parse import urlsplit
@@ -39,7 +40,13 @@ PING_TIMEOUT_S: Final = 10.0
 """With the interval: a peer that vanished without a word is noticed in at most 20 seconds."""
 
 PERMANENT_CODES: Final = frozenset(
-    {"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached", "account_deactivated"}
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "billing_hard_limit_reached",
+        "account_deactivated",
+        "quota_exceeded",
+    }
 )
 """Refusals that look temporary and are not: asking again, unchanged, fails again."""
 
@@ -74,6 +81,13 @@ class KeepAlive:
     after_s: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Wait:
+    """A codec waits so long for what it expects. A new object begins a new wait."""
+
+    after_s: float
+
+
 class Codec(ABC):
     """A provider's wire, without I/O and without a clock; one object for each connection.
 
@@ -82,13 +96,27 @@ class Codec(ABC):
 
     keepalive: KeepAlive | None = None
 
+    wait: Wait | None = None
+    """For wires that do not say when something is over. `encode`, `decode` and `waited` may replace it."""
+
     @abstractmethod
     def encode(self, event: ClientEvent) -> Iterable[str | bytes]:
         """The messages that carry the event. Raises NotSupportedError for what the wire has no words for."""
 
     @abstractmethod
-    def decode(self, message: str | bytes) -> Iterable[ServerEvent | Answer]:
-        """What the message says; nothing for routine, RawEvent for unknown types. Raises WireError only."""
+    def decode(self, message: str | bytes) -> Iterable[ServerEvent | Answer | ProviderError]:
+        """What the message says; nothing for routine, RawEvent for unknown types. Raises WireError only.
+
+        A ProviderError among it is raised to whoever iterates: the conversation cannot go on.
+        """
+
+    def waited(self) -> Iterable[ServerEvent | Answer | ProviderError]:
+        """What follows from `wait` being over, with nothing in its place: asked once for each."""
+        return ()
+
+    def farewell(self) -> Iterable[str | bytes]:
+        """What is said before the connection is closed from our side."""
+        return ()
 
     def loss(self, code: int | None, reason: str) -> ProviderError | None:
         """What the end of the connection means: a close code (RFC 6455) and text; None for one without a word.
@@ -123,9 +151,12 @@ class SocketConnection:
     def __init__(self, socket: Socket, codec: Codec) -> None:
         self._socket = socket
         self._codec = codec
-        self._decoded: Iterator[ServerEvent | Answer] = iter(())
+        self._decoded: Iterator[ServerEvent | Answer | ProviderError] = iter(())
         self._malformed = 0
         self._sent_at = 0.0
+        self._wait: Wait | None = None
+        self._wait_ends_at = inf
+        self._deadline: asyncio.Timeout | None = None
         self._session_id: str | None = None
         self._is_closed = False
 
@@ -138,6 +169,9 @@ class SocketConnection:
         if self._is_closed:
             raise _over()
         await self._write(self._codec.encode(event))
+        self._mind_wait()
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(self._due_at())
 
     async def _write(self, messages: Iterable[str | bytes]) -> None:
         self._sent_at = asyncio.get_running_loop().time()
@@ -162,6 +196,8 @@ class SocketConnection:
                 if isinstance(event, Answer):
                     await self._write((event.message,))
                     continue
+                if isinstance(event, ProviderError):
+                    raise event
                 if isinstance(event, SessionCreated):
                     self._session_id = event.session_id
                 return event
@@ -176,23 +212,42 @@ class SocketConnection:
                 break
             except OSError as error:
                 raise ProviderError(f"the connection was lost: {error}", code="network", retryable=True) from error
-            self._decoded = iter(self._decode(message))
+            self._decoded = iter(self._codec.waited() if message is None else self._decode(message))
         raise StopAsyncIteration
 
-    async def _receive(self) -> str | bytes:
-        """The next message. Meanwhile the connection is kept alive, where its wire needs it."""
-        alive = self._codec.keepalive
-        if alive is None:
-            return await self._socket.recv()
+    async def _receive(self) -> str | bytes | None:
+        """The next message, or None when the codec's wait is over. Meanwhile the connection is kept alive."""
         clock = asyncio.get_running_loop().time
         self._sent_at = self._sent_at or clock()
+        self._mind_wait()
         while True:
             try:
-                async with asyncio.timeout_at(self._sent_at + alive.after_s):
+                async with asyncio.timeout_at(self._due_at()) as self._deadline:
                     return await self._socket.recv()
             except TimeoutError:
-                if clock() >= self._sent_at + alive.after_s:
-                    await self._write((alive.message,))
+                if self._deadline is None or not self._deadline.expired():
+                    raise
+            finally:
+                self._deadline = None
+            alive = self._codec.keepalive
+            if alive is not None and clock() >= self._sent_at + alive.after_s:
+                await self._write((alive.message,))
+            if clock() >= self._wait_ends_at:
+                self._wait_ends_at = inf
+                return None
+
+    def _mind_wait(self) -> None:
+        """Begins the codec's wait when it is a new one."""
+        wait = self._codec.wait
+        if wait is not self._wait:
+            self._wait = wait
+            self._wait_ends_at = inf if wait is None else asyncio.get_running_loop().time() + wait.after_s
+
+    def _due_at(self) -> float | None:
+        """When something is to be done though no message came; None when nothing is."""
+        alive = self._codec.keepalive
+        due_at = min(self._wait_ends_at, inf if alive is None else self._sent_at + alive.after_s)
+        return None if due_at == inf else due_at
 
     def _loss(self, error: ConnectionClosed) -> ProviderError | None:
         frame = error.rcvd
@@ -204,7 +259,7 @@ class SocketConnection:
         """Ends the conversation; takes at most CLOSE_TIMEOUT_S."""
         if not self._is_closed:
             self._is_closed = True
-            await _shut(self._socket)
+            await _shut(self._socket, self._codec.farewell())
 
     async def __aenter__(self) -> Self:
         return self
@@ -214,7 +269,7 @@ class SocketConnection:
     ) -> None:
         await self.close()
 
-    def _decode(self, message: str | bytes) -> tuple[ServerEvent | Answer, ...]:
+    def _decode(self, message: str | bytes) -> tuple[ServerEvent | Answer | ProviderError, ...]:
         try:
             return tuple(self._codec.decode(message))
         except WireError as error:
@@ -273,12 +328,15 @@ def refused(
     code, why = _explanation(body)
     why = _fit_for_log(why, secrets)
     said = f"{peer} answered {status}{f': {why}' if why else ''}"
-    if status in (401, 403):
+    if status in (401, 403) and code not in PERMANENT_CODES:
         return ProviderError(f"{said}; check {key_name}", code="auth", retryable=False)
+    if code in PERMANENT_CODES:
+        return ProviderError(said, code=code, retryable=False)
+    if status == 402:
+        return ProviderError(said, code=code[:MAX_CODE_CHARS] or "payment_required", retryable=False, category="quota")
     if status == 429:
-        return ProviderError(
-            said, code=code[:MAX_CODE_CHARS] or "rate_limit_exceeded", retryable=code not in PERMANENT_CODES
-        )
+        code = code[:MAX_CODE_CHARS] or "rate_limit_exceeded"
+        return ProviderError(said, code=code, retryable=True, category="rate")
     if status >= 500:
         return ProviderError(said, code="server_error", retryable=True)
     return ProviderError(said, code="invalid_request", retryable=False)
@@ -312,9 +370,11 @@ async def _expire_with(abort: asyncio.Event, deadline: asyncio.Timeout) -> None:
         deadline.reschedule(asyncio.get_running_loop().time())
 
 
-async def _shut(socket: Socket) -> None:
+async def _shut(socket: Socket, farewell: Iterable[str | bytes] = ()) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            for message in farewell:
+                await socket.send(message)
             await socket.close()
     except (TimeoutError, OSError, ConnectionClosed):
         pass  # closing is all that was wanted
@@ -367,6 +427,12 @@ def _explanation(body: bytes | bytearray | None) -> tuple[str, str]:
     match answer:
         case {"error": {"message": str(message), **rest}}:
             code = rest.get("code") or rest.get("type")
+            return code if isinstance(code, str) else "", message
+        case {"err_msg": str(message), **rest}:
+            code = rest.get("err_code")
+            return code if isinstance(code, str) else "", message
+        case {"detail": {"message": str(message), **rest}}:
+            code = rest.get("status")
             return code if isinstance(code, str) else "", message
         case _:
             return "", ""

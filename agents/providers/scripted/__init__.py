@@ -1,6 +1,6 @@
 """A model that plays a script: for tests, and for dry runs of the whole gateway without a provider.
 
-In Python, `ScriptedModel([...])` takes the steps of `agents/providers/scripted_steps.py`. In an agent's file,
+In Python, `ScriptedModel([...])` takes the steps of `agents/providers/scripted/steps.py`. In an agent's file,
 `model: scripted/hello.yaml` names a file of steps, relative to the agent's file; that module explains the format.
 
 Each connection plays the script from its start, after a `session.created` of its own, and stays open, silent, when the
@@ -19,6 +19,7 @@ from struct import pack
 from types import TracebackType
 from typing import Final, Self
 
+from agents import mulaw
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import (
     AudioOutputDelta,
@@ -34,12 +35,16 @@ from agents.events import (
     TranscriptOutputDelta,
 )
 from agents.providers import Fault
-from agents.providers.scripted_steps import Close, Expect, Fail, Say, Step, Wait, read_steps
+from agents.providers.scripted.steps import Close, Expect, Fail, Say, Step, Wait, read_steps
 from agents.realtime import (
+    PCM,
+    PCMU,
     SPEC,
+    AudioFormat,
     Capabilities,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
+    SessionConfig,
     TokenCredential,
     refuse_expired,
 )
@@ -61,7 +66,9 @@ class ScriptedModel:
 
     spec: Final = SPEC
     provider: Final = "scripted"
-    capabilities: Final = Capabilities(say="verbatim")
+    capabilities: Final = Capabilities(
+        input_formats=(PCM, PCMU), output_formats=(PCM, PCMU), say="verbatim", resume="none"
+    )
 
     def __init__(self, steps: Sequence[Step], *, model_id: str = "script", patience_s: float = PATIENCE_S) -> None:
         self.model_id: Final = model_id
@@ -74,6 +81,9 @@ class ScriptedModel:
         options = options or RealtimeConnectOptions()
         if options.resume is not None or options.websocket is not None:
             raise NotSupportedError("a script has no session to resume and no socket")
+        config = options.session_config or SessionConfig()
+        if not {config.input_format, config.output_format} <= {PCM, PCMU}:
+            raise NotSupportedError(f"a script hears and speaks {PCM} and {PCMU}")
         if options.credential is not None:
             refuse_expired(options.credential)
         if options.abort is not None and options.abort.is_set():
@@ -108,6 +118,7 @@ class ScriptedConnection:
         self._name = session_id
         self._session_id: str | None = None
         self._patience_s = patience_s
+        self._voice_format = (options.session_config or SessionConfig()).output_format
         self._ready: deque[ServerEvent] = deque([SessionCreated(session_id)])
         self._passed = 0  # events of `sent` that earlier steps have waited past
         self._news = asyncio.Condition()
@@ -164,7 +175,7 @@ class ScriptedConnection:
             case Expect():
                 await self._expect(step)
             case Say():
-                self._ready.extend(_speech(step, f"{self._name}-{self._position + 1}"))
+                self._ready.extend(_speech(step, f"{self._name}-{self._position + 1}", self._voice_format))
             case Wait(ms):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ms / 1000):
@@ -210,19 +221,23 @@ def open_model(spec: AgentSpec, folder: Path, environment: Mapping[str, str]) ->
     return ScriptedModel(read_steps(folder / spec.model_id), model_id=spec.model_id)
 
 
-def _speech(step: Say, name: str) -> Iterator[ServerEvent]:
+def _speech(step: Say, name: str, voice_format: AudioFormat) -> Iterator[ServerEvent]:
     response_id, item_id = f"{name}-response", f"{name}-item"
     yield ResponseCreated(response_id)
     yield ItemCreated(item_id, "assistant")
     yield TranscriptOutputDelta(response_id, item_id, step.text)
     for start_ms in range(0, step.length_ms, PIECE_MS):
-        yield AudioOutputDelta(response_id, item_id, 0, _tone(min(PIECE_MS, step.length_ms - start_ms)))
+        tone = _tone(min(PIECE_MS, step.length_ms - start_ms), voice_format)
+        yield AudioOutputDelta(response_id, item_id, 0, tone)
     yield AudioOutputDone(response_id, item_id, 0)
     yield TranscriptOutput(response_id, item_id, step.text)
     yield ResponseDone(response_id, "completed")
 
 
 @lru_cache
-def _tone(ms: int) -> bytes:
-    samples = (int(LOUDNESS * sin(2 * pi * TONE_HZ * n / 24_000)) for n in range(24 * ms))
-    return pack(f"<{24 * ms}h", *samples)
+def _tone(ms: int, voice_format: AudioFormat) -> bytes:
+    """PCM or PCMU: a whole number of milliseconds is a whole number of samples of either."""
+    count = ms * voice_format.sample_rate // 1000
+    samples = (int(LOUDNESS * sin(2 * pi * TONE_HZ * n / voice_format.sample_rate)) for n in range(count))
+    pcm16 = pack(f"<{count}h", *samples)
+    return mulaw.encode(pcm16) if voice_format == PCMU else pcm16

@@ -1,9 +1,7 @@
 """What the messages of an OpenAI Realtime server mean."""
 
-import re
-from binascii import a2b_base64
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from agents.events import (
     AudioInputCleared,
@@ -13,13 +11,13 @@ from agents.events import (
     ItemCreated,
     ItemDeleted,
     ItemTruncated,
+    RawEvent,
     ResponseCreated,
     ResponseDone,
     ResponseInterrupted,
     ResponseStatus,
     ServerEvent,
     SessionCreated,
-    SessionError,
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
@@ -35,7 +33,9 @@ from agents.events import (
     TranscriptOutputDelta,
     Usage,
 )
-from agents.providers.socket import MAX_CODE_CHARS, MAX_EXPLANATION_CHARS, PERMANENT_CODES, WireError
+from agents.providers.openai.errors import session_error
+from agents.providers.socket import MAX_CODE_CHARS, WireError
+from agents.providers.wire_json import Message, count, from_base64, optional_object, optional_text
 
 MEANINGFUL: Final = frozenset(
     {
@@ -67,25 +67,19 @@ MEANINGFUL: Final = frozenset(
 )
 """Message types that become events."""
 
-_BENIGN: Final = frozenset(
-    {
-        "response_cancel_not_active",  # it ended while our cancel was under way
-        "input_audio_buffer_commit_empty",  # voice detection committed first, or there was nothing to hear
-    }
-)
-_TRUNCATED_TOO_LATE: Final = "already shorter than"  # has no code; the server truncates all the same
-_RETRYABLE: Final = frozenset(
-    {
-        "conversation_already_has_active_response",
-        "rate_limit_error",
-        "rate_limit_exceeded",
-        "server_error",
-        "session_expired",
-    }
-)
-_KEY: Final = re.compile(r"\b[se]k[-_][\w*-]{4,}")
+OLD_NAMES: Final[Mapping[str, str]] = {
+    "conversation.item.created": "conversation.item.added",
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+}
+"""What the beta called what is called otherwise today. No server means anything else by the old names."""
 
-Message = Mapping[str, Any]
+_SPEAKERS: Final = frozenset({"user", "assistant", "system"})
+
 Events = tuple[ServerEvent, ...]
 
 
@@ -108,7 +102,7 @@ def _of_response(fields: Message) -> Events | None:
             "item_id": str(item_id),
             "delta": str(audio),
         }:
-            return (AudioOutputDelta(response_id, item_id, _content_index(fields), _audio(audio)),)
+            return (AudioOutputDelta(response_id, item_id, _content_index(fields), from_base64(audio)),)
         case {
             "type": "response.output_audio_transcript.delta" | "response.output_text.delta" as kind,
             "response_id": str(response_id),
@@ -142,6 +136,8 @@ def _of_response(fields: Message) -> Events | None:
             return (ToolDelta(response_id, call_id, arguments),)
         case {"type": "response.output_item.added", "response_id": str(response_id), "item": {"type": str()} as item}:
             return _tool_started(response_id, item)
+        case {"type": "response.output_item.done", "item": {"type": "mcp_approval_request" | "mcp_call"}}:
+            return (RawEvent("response.output_item.done", fields),)
         case {"type": "response.output_item.done", "response_id": str(response_id), "item": {"type": str()} as item}:
             return _tool_called(response_id, item)
         case {"type": "response.created", "response": {"id": str(response_id)}}:
@@ -162,16 +158,14 @@ def _of_conversation(fields: Message) -> Events | None:
             return (AudioInputCommitted(item_id),)
         case {"type": "input_audio_buffer.cleared"}:
             return (AudioInputCleared(),)
-        case {"type": "conversation.item.added", "item": {"id": str(item_id), "role": str(role)}}:
-            return (ItemCreated(item_id, role, _optional_text(fields, "previous_item_id")),)
-        case {"type": "conversation.item.added", "item": {"id": str(item_id), "type": str(role)}}:
-            return (ItemCreated(item_id, role, _optional_text(fields, "previous_item_id")),)  # calls have no role
+        case {"type": "conversation.item.added", "item": {"id": str(item_id)} as item} if role := _role(item):
+            return (ItemCreated(item_id, role, optional_text(fields, "previous_item_id")),)
         case {"type": "conversation.item.deleted", "item_id": str(item_id)}:
             return (ItemDeleted(item_id),)
         case {"type": "conversation.item.truncated", "item_id": str(item_id), "audio_end_ms": int(ms)}:
             return (ItemTruncated(item_id, ms),)
         case {"type": "conversation.item.input_audio_transcription.delta", "item_id": str(item_id)}:
-            return (TranscriptInputDelta(item_id, _optional_text(fields, "delta") or ""),)
+            return (TranscriptInputDelta(item_id, optional_text(fields, "delta") or ""),)
         case {
             "type": "conversation.item.input_audio_transcription.completed",
             "item_id": str(item_id),
@@ -183,15 +177,21 @@ def _of_conversation(fields: Message) -> Events | None:
             "item_id": str(item_id),
             "error": {} as error,
         }:
-            return (_error(error, otherwise="transcription_failed"), TranscriptInput(item_id, ""))
+            return (session_error(error, otherwise="transcription_failed"), TranscriptInput(item_id, ""))
         case {"type": "session.created", "session": {"id": str(session_id)} as session}:
             return (SessionCreated(session_id, _expiry(session)),)
         case {"type": "session.updated", "session": {}}:
             return (SessionUpdated(),)
         case {"type": "error", "error": {} as error}:
-            return (_error(error),)
+            return (session_error(error),)
         case _:
             return None
+
+
+def _role(item: Message) -> str | None:
+    """Who speaks in an item; of one in which nobody does, such as a call, its type."""
+    kind, role = optional_text(item, "type"), optional_text(item, "role")
+    return role if role in _SPEAKERS or kind in (None, "message") else kind
 
 
 def _tool_started(response_id: str, item: Message) -> Events | None:
@@ -218,11 +218,11 @@ def _tool_called(response_id: str, item: Message) -> Events | None:
 
 def _response_done(response_id: str, response: Message) -> Events:
     """The end of a response. Some servers say neither status nor usage; one that only says done has completed."""
-    said = _optional_text(response, "status") or "completed"
-    details = _optional_object(response, "status_details")
-    error = _optional_object(details, "error")
-    reason = _optional_text(details, "reason") or _optional_text(error, "code") or _optional_text(error, "type") or ""
-    usage = _usage(_optional_object(response, "usage"))
+    said = optional_text(response, "status") or "completed"
+    details = optional_object(response, "status_details")
+    error = optional_object(details, "error")
+    reason = optional_text(details, "reason") or optional_text(error, "code") or optional_text(error, "type") or ""
+    usage = _usage(optional_object(response, "usage"))
     status: ResponseStatus
     match said:
         case "cancelled" if reason == "turn_detected":
@@ -235,31 +235,18 @@ def _response_done(response_id: str, response: Message) -> Events:
         case _:
             reason, status = reason or said, "failed"
     done = ResponseDone(response_id, status, usage, reason[:MAX_CODE_CHARS])
-    return (_error(error), done) if error else (done,)
+    return (session_error(error), done) if error else (done,)
 
 
 def _usage(usage: Message) -> Usage:
-    heard = _optional_object(usage, "input_token_details")
-    spoken = _optional_object(usage, "output_token_details")
+    heard = optional_object(usage, "input_token_details")
+    spoken = optional_object(usage, "output_token_details")
     return Usage(
-        input_tokens=_count(usage, "input_tokens"),
-        output_tokens=_count(usage, "output_tokens"),
-        input_audio_tokens=_count(heard, "audio_tokens"),
-        input_cached_tokens=_count(heard, "cached_tokens"),
-        output_audio_tokens=_count(spoken, "audio_tokens"),
-    )
-
-
-def _error(error: Message, otherwise: str = "error") -> SessionError:
-    kind = _optional_text(error, "type")
-    code = _optional_text(error, "code") or kind or otherwise
-    message = _KEY.sub("…", _optional_text(error, "message") or "")
-    return SessionError(
-        code[:MAX_CODE_CHARS],
-        message[:MAX_EXPLANATION_CHARS],
-        retryable=code not in PERMANENT_CODES and (code in _RETRYABLE or kind in _RETRYABLE),
-        benign=code in _BENIGN or _TRUNCATED_TOO_LATE in message,
-        event_id=_optional_text(error, "event_id"),
+        input_tokens=count(usage, "input_tokens"),
+        output_tokens=count(usage, "output_tokens"),
+        input_audio_tokens=count(heard, "audio_tokens"),
+        input_cached_tokens=count(heard, "cached_tokens"),
+        output_audio_tokens=count(spoken, "audio_tokens"),
     )
 
 
@@ -273,44 +260,9 @@ def _expiry(session: Message) -> float | None:
             raise WireError("session.expires_at should be a number")
 
 
-def _audio(delta: str) -> bytes:
-    try:
-        return a2b_base64(delta, strict_mode=True)
-    except ValueError:
-        raise WireError("audio should be base64") from None
-
-
 def _content_index(fields: Message) -> int:
     match fields.get("content_index", 0):  # compatible servers leave it out
         case int(index):
             return index
         case _:
             raise WireError("content_index should be a whole number")
-
-
-def _count(fields: Message, key: str) -> int:
-    match fields.get(key):
-        case None:
-            return 0
-        case int(count):
-            return count
-        case _:
-            raise WireError(f"{key} should be a whole number")
-
-
-def _optional_text(fields: Message, key: str) -> str | None:
-    match fields.get(key):
-        case None | str() as text:
-            return text
-        case _:
-            raise WireError(f"{key} should be text")
-
-
-def _optional_object(fields: Message, key: str) -> Message:
-    match fields.get(key):
-        case None:
-            return {}
-        case dict() as value:
-            return value
-        case _:
-            raise WireError(f"{key} should be an object")

@@ -1,0 +1,324 @@
+"""One conversation over as many connections as it takes."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from agents.callers_audio import CallersAudio
+from agents.candidates import Candidate
+from agents.errors import ConfigError, GatewayError, NotSupportedError, ProviderError
+from agents.events import (
+    AudioInputAppend,
+    ClientEvent,
+    ItemCreate,
+    ItemTruncate,
+    ModelStep,
+    ResponseCreate,
+    ServerEvent,
+    SessionError,
+    SessionUpdate,
+    ToolResult,
+)
+from agents.leg import Leg
+from agents.realtime import PCM, PastToolCall, RealtimeConnectOptions
+from agents.succession import Succession
+from agents.unfinished import Unfinished
+
+log = logging.getLogger(__name__)
+
+RECOVERY_S: Final = 4.5
+"""Longest that a conversation may be without a model: a caller hears nothing for so long, and then an apology."""
+
+ATTEMPT_S: Final = 2.0
+"""Longest that one attempt may take of it, so that there is time to ask another model."""
+
+PAUSE_S: Final = 0.5
+"""Before all models are asked once more."""
+
+LOOK_S: Final = 0.25
+"""How often it is looked whether it is time for a new connection."""
+
+AGAIN_S: Final = 2.0
+"""How long after a renewal that came to nothing the next one is tried."""
+
+FORCED_S: Final = 2.0
+"""So long before its end a connection is given up whatever goes on, as its provider would end it anyway."""
+
+STALL_S: Final = 10.0
+"""Longest that a model may say nothing at all once it was asked for a response."""
+
+MAX_WAITING: Final = 200
+"""Messages that wait for the next connection, at most: no conversation has so many within RECOVERY_S."""
+
+
+class LastingConnection:
+    """A RealtimeConnection made of one after the other.
+
+    Before a provider ends a connection, another takes over in a quiet moment. When one breaks, the same model goes on
+    with the session, else another model. Each begins with what was said, as it was heard, hears the caller's unanswered
+    turn again, and is asked for what was under way. Iteration raises ProviderError when no model can go on.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        leg: Leg,
+        options: RealtimeConnectOptions,
+        steps: Sequence[ModelStep] = (),
+    ) -> None:
+        """`leg` is a connection to one of the candidates, not yet entered; `steps` led there."""
+        config = options.session_config
+        self._leg: Leg | None = leg
+        self._last = leg
+        self._out: deque[ServerEvent] = deque(steps)
+        self._waiting: deque[ClientEvent] = deque(maxlen=MAX_WAITING)
+        self._unfinished = Unfinished()
+        self._audio = CallersAudio(config.input_format if config else PCM)
+        self._changing = asyncio.Lock()
+        self._tasks = asyncio.TaskGroup()
+        self._succession = Succession(candidates, options, self._unfinished, self._tasks, self._out.append)
+        self._watching: asyncio.Task[None] | None = None
+        self._silent_since = 0.0
+        self._renew_again_at = 0.0
+        self._is_closed = False
+
+    @property
+    def session_id(self) -> str | None:
+        return self._last.connection.session_id
+
+    # ---- its life ----
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        try:
+            await self._last.enter(self._tasks)
+        except (ProviderError, ConfigError) as error:
+            self._lost(self._last, error)
+        self._watching = self._tasks.create_task(self._watch(), name="renewal")
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        try:
+            await self.close()
+        finally:
+            # Without the body's exception, which the group would wrap: its tasks are over by then.
+            await self._tasks.__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        if self._watching:
+            self._watching.cancel()
+        await self._last.close()
+
+    # ---- what the model says ----
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ServerEvent:
+        while True:
+            if self._out:
+                return self._out.popleft()
+            if self._is_closed:
+                raise StopAsyncIteration
+            if self._leg is None:
+                await self._recover()
+            elif (event := await self._hear(self._leg)) is not None:
+                return event
+
+    async def _hear(self, leg: Leg) -> ServerEvent | None:
+        """The next event of this connection; None when it is over, or the event is for nobody else."""
+        try:
+            event = await leg.next()
+        except StopAsyncIteration:
+            if leg is self._leg and not leg.broken:
+                raise
+            if leg.broken:
+                self._lost(leg, leg.broken)
+            return None
+        except ProviderError as error:
+            self._lost(leg, leg.broken or error)
+            return None
+        if leg is not self._leg:
+            return None
+        self._silent_since = asyncio.get_running_loop().time()
+        self._unfinished.came(event)
+        self._audio.is_turn_open = self._unfinished.is_turn_open
+        return None if isinstance(event, SessionError) and self._ends(leg, event) else event
+
+    def _ends(self, leg: Leg, error: SessionError) -> bool:
+        """Whether this error ends a model's part, as its account is refused and there is another model."""
+        if error.category not in ("auth", "quota") or not self._succession.has_others:
+            return False
+        self._lost(leg, ProviderError(error.message, code=error.code, retryable=False, category=error.category))
+        return True
+
+    # ---- what the model is told ----
+
+    async def send(self, event: ClientEvent) -> None:
+        """Sends, or keeps it for the next connection when there is none at the moment. Raises as a codec does."""
+        if self._is_closed:
+            raise ProviderError("the connection to the model is over", code="closed", retryable=False)
+        if isinstance(event, AudioInputAppend):
+            self._audio.add(event.pcm)
+        elif isinstance(event, SessionUpdate):
+            self._succession.options = replace(self._succession.options, session_config=event.config)
+        if self._leg is None:
+            self._keep(event)
+        else:
+            await self._tell(self._leg, event)
+
+    def _keep(self, event: ClientEvent) -> None:
+        """For the next connection, but for what it learns otherwise: audio, its configuration, what was heard."""
+        if isinstance(event, ToolResult):
+            self._unfinished.sent(event)
+        if not isinstance(event, AudioInputAppend | SessionUpdate | ItemTruncate):
+            self._waiting.append(event)
+
+    async def _tell(self, leg: Leg, event: ClientEvent) -> None:
+        self._unfinished.sent(event)
+        if isinstance(event, ResponseCreate):
+            self._silent_since = asyncio.get_running_loop().time()
+        translated = self._for(leg, event)
+        if translated is None:
+            return
+        try:
+            await leg.connection.send(translated)
+        except ProviderError as error:
+            leg.break_off(error)
+            if not isinstance(event, ResponseCreate):  # that one is unfinished
+                self._keep(event)
+
+    def _for(self, leg: Leg, event: ClientEvent) -> ClientEvent | None:
+        """What this connection is told in place of the event: it may not know what it is about."""
+        match event:
+            case SessionUpdate(config):
+                return SessionUpdate(leg.candidate.adapted(config))
+            case ItemTruncate(item_id) if not leg.has_spoken(item_id) and leg.was_told(item_id):
+                return None  # it knows the words as they stood when it began
+            case ItemCreate(item_id=item_id) if leg.was_told(item_id):
+                return None
+            case ToolResult(call_id) if leg.was_told(call_id):
+                return None
+            case ToolResult(call_id, output) if not self._unfinished.is_ours(call_id):
+                call = self._unfinished.tool_calls.get(call_id)
+                return ItemCreate("system", f"{_name_of(call)} has answered: {output}")
+            case _:
+                return event
+
+    # ---- going on elsewhere ----
+
+    def _lost(self, leg: Leg, error: GatewayError) -> None:
+        """This connection is over before the conversation is."""
+        leg.leave()
+        if leg is not self._leg or self._is_closed:
+            return
+        told, wanted = self._unfinished.lost()
+        self._out.extend(told)
+        self._succession.failed(leg.candidate, error)
+        if wanted:
+            self._waiting.appendleft(wanted)
+        self._audio.is_turn_open = False
+        self._audio.gap_began()
+        self._leg = None
+
+    async def _recover(self) -> None:
+        """Goes on with another connection. Raises what kept the last model from it."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + RECOVERY_S
+        async with self._changing:
+            while self._leg is None and not self._is_closed:
+                attempts = self._succession.attempts(self._last)
+                for candidate, handle in attempts:
+                    left_s = min(ATTEMPT_S, until - clock())
+                    if left_s > LOOK_S and (leg := await self._succession.attempt(candidate, handle, left_s)):
+                        await self._take_over(leg, "resumed" if candidate == self._last.candidate else "replaced")
+                        return
+                if clock() + PAUSE_S >= until or not attempts:
+                    raise self._succession.failure
+                await asyncio.sleep(PAUSE_S)
+
+    async def _take_over(self, leg: Leg, step: Literal["renewed", "resumed", "replaced"]) -> None:
+        """From here on this connection carries the conversation. It hears first what it missed."""
+        try:
+            while self._audio.is_missed:
+                for audio in self._audio.take_missed():
+                    await leg.connection.send(AudioInputAppend(audio))
+        except ProviderError as error:
+            leg.break_off(error)
+        self._audio.gap_ended()
+        self._leg = self._last = leg
+        self._renew_again_at = 0.0
+        log.info("%s: %s goes on with the conversation", step, leg.candidate.name)
+        self._out.append(ModelStep(step, leg.candidate.name))
+        waiting, self._waiting = self._waiting, deque(maxlen=MAX_WAITING)
+        for event in waiting:
+            try:
+                await self._tell(leg, event)
+            except NotSupportedError as error:
+                log.debug("%s is not told: %s", leg.candidate.name, error)
+
+    # ---- renewal ----
+
+    async def _watch(self) -> None:
+        """Looks whether a connection is due for another, until the conversation ends."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(LOOK_S)
+            leg, now = self._leg, clock()
+            if leg is None or leg.broken:
+                continue
+            if self._unfinished.is_asked and now - self._silent_since > STALL_S:
+                problem = f"{leg.candidate.name} said nothing for {STALL_S:g} s"
+                leg.break_off(ProviderError(problem, code="timeout", retryable=True))
+            elif leg.ends_at is None or leg.renew_from is None or now < leg.renew_from:
+                continue
+            elif self._is_quiet and now >= self._renew_again_at:
+                self._renew_again_at = now + AGAIN_S
+                await self._renew(leg)
+            elif now >= leg.ends_at - FORCED_S and leg.candidate.model.capabilities.resume != "none":
+                problem = f"the connection to {leg.candidate.name} reached its provider's limit"
+                leg.break_off(ProviderError(problem, code="session_expired", retryable=True))
+
+    @property
+    def _is_quiet(self) -> bool:
+        call = self._succession.options.call
+        return not self._unfinished.is_at_work and (call is None or call.is_quiet)
+
+    async def _renew(self, leg: Leg) -> None:
+        """Lets a new connection take the place of this one, beside it as far as the provider allows."""
+        capabilities = leg.candidate.model.capabilities
+        if capabilities.resume == "none":
+            return
+        async with self._changing:
+            if leg is not self._leg:
+                return
+            if capabilities.one_connection and leg.handle:
+                self._pause()
+                await leg.close()
+            renewed = None
+            for handle in dict.fromkeys((leg.handle, None)):
+                renewed = renewed or await self._succession.attempt(leg.candidate, handle, ATTEMPT_S)
+            if renewed is None:
+                return  # what has no connection now is recovered
+            if self._leg is leg and not self._is_quiet:
+                renewed.leave()
+                return
+            self._pause()
+            await self._take_over(renewed, "renewed")
+            leg.leave()
+
+    def _pause(self) -> None:
+        """Nobody listens until the next connection takes over."""
+        self._audio.gap_began()
+        self._leg = None
+
+
+def _name_of(call: PastToolCall | None) -> str:
+    return f"The tool {call.name}, called with {call.arguments}," if call else "A tool"
