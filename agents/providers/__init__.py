@@ -37,6 +37,7 @@ _MODULES: Final = {
         ("azure", "azure-voice-live", "inworld", "localai", "qwen", "speaches", "speech-to-speech", "vllm-omni", "xai"),
         "agents.providers.openai",  # which has their dialects
     ),
+    "cascade": "agents.cascade",
     "local": "agents.local",
     "openai": "agents.providers.openai",
     "scripted": "agents.providers.scripted",
