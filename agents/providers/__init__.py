@@ -41,6 +41,7 @@ _MODULES: Final = {
     "gemini": "agents.providers.gemini",
     "local": "agents.local",
     "openai": "agents.providers.openai",
+    "openai-live": "agents.providers.openai_live",
     "scripted": "agents.providers.scripted",
 }
 
