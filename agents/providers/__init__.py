@@ -38,6 +38,7 @@ _MODULES: Final = {
         "agents.providers.openai",  # which has their dialects
     ),
     "cascade": "agents.cascade",
+    "elevenlabs": "agents.providers.elevenlabs",
     "gemini": "agents.providers.gemini",
     "local": "agents.local",
     "openai": "agents.providers.openai",
