@@ -38,6 +38,7 @@ _MODULES: Final = {
         "agents.providers.openai",  # which has their dialects
     ),
     "cascade": "agents.cascade",
+    "deepgram": "agents.providers.deepgram",
     "elevenlabs": "agents.providers.elevenlabs",
     "gemini": "agents.providers.gemini",
     "local": "agents.local",
