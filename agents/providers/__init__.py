@@ -37,6 +37,7 @@ _MODULES: Final = {
         ("azure", "azure-voice-live", "inworld", "localai", "qwen", "speaches", "speech-to-speech", "vllm-omni", "xai"),
         "agents.providers.openai",  # which has their dialects
     ),
+    "assemblyai": "agents.providers.assemblyai",
     "cascade": "agents.cascade",
     "deepgram": "agents.providers.deepgram",
     "elevenlabs": "agents.providers.elevenlabs",
