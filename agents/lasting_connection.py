@@ -237,7 +237,9 @@ class LastingConnection:
                 attempts = self._succession.attempts(self._last)
                 for candidate, handle in attempts:
                     left_s = min(ATTEMPT_S, until - clock())
-                    if left_s > LOOK_S and (leg := await self._succession.attempt(candidate, handle, left_s)):
+                    if left_s > LOOK_S and (
+                        leg := await self._succession.attempt(self._last, candidate, handle, left_s)
+                    ):
                         await self._take_over(leg, "resumed" if candidate == self._last.candidate else "replaced")
                         return
                 if clock() + PAUSE_S >= until or not attempts:
@@ -304,7 +306,7 @@ class LastingConnection:
                 await leg.close()
             renewed = None
             for handle in dict.fromkeys((leg.handle, None)):
-                renewed = renewed or await self._succession.attempt(leg.candidate, handle, ATTEMPT_S)
+                renewed = renewed or await self._succession.attempt(leg, leg.candidate, handle, ATTEMPT_S)
             if renewed is None:
                 return  # what has no connection now is recovered
             if self._leg is leg and not self._is_quiet:

@@ -31,23 +31,42 @@ NO_NOTICE_S: Final = 10.0
 
 
 class Leg:
-    """`handle` resumes its session elsewhere; `ends_at` is when its provider will end it, in the loop's seconds."""
+    """`ends_at` is when its provider will end it, in the loop's seconds; None when nobody knows."""
 
-    def __init__(self, candidate: Candidate, connection: RealtimeConnection, told: Collection[str] = ()) -> None:
-        """`told` has the ids of the items and tool calls that the connection began with."""
+    def __init__(
+        self,
+        candidate: Candidate,
+        connection: RealtimeConnection,
+        told: Collection[str] = (),
+        session_began_at: float | None = None,
+    ) -> None:
+        """`told` has the ids of the items and tool calls that the connection began with.
+
+        `session_began_at` is when the session began that it resumes, in the loop's seconds; None for a new one.
+        """
         self.candidate = candidate
         self.connection = connection
         self._events: AsyncIterator[ServerEvent] = connection.__aiter__()
-        self.handle: str | None = None
         self.ends_at: float | None = None
         self.renew_from: float | None = None
         self.broken: ProviderError | None = None
+        self.session_began_at = session_began_at
+        self._handle: str | None = None
         self._told = frozenset(told)
         self._spoken: set[str] = set()
         self._early: deque[ServerEvent] = deque()
         self._is_ready = False
         self._over = asyncio.Event()
         self._holder: asyncio.Task[None] | None = None
+
+    @property
+    def handle(self) -> str | None:
+        """What resumes the session elsewhere; None when nothing does, or the session is about to end itself."""
+        longest_s = self.candidate.model.capabilities.max_session_s
+        if longest_s is None or self.session_began_at is None:
+            return self._handle
+        left_s = self.session_began_at + longest_s - asyncio.get_running_loop().time()
+        return self._handle if left_s > RENEW_BEFORE_S else None
 
     def was_told(self, item_or_call_id: str | None) -> bool:
         return item_or_call_id in self._told
@@ -130,8 +149,11 @@ class Leg:
                 self._spoken.add(item_id)
             case SessionCreated(_, expires_at):
                 self._is_ready = True
-                longest_s = self.candidate.model.capabilities.max_connection_s
-                left_s = [longest_s] if longest_s else []
+                can = self.candidate.model.capabilities
+                if self.session_began_at is None:
+                    self.session_began_at = now
+                left_s = [can.max_connection_s] if can.max_connection_s else []
+                left_s += [self.session_began_at + can.max_session_s - now] if can.max_session_s else []
                 if expires_at and expires_at - time.time() > SHORTEST_S:
                     left_s.append(expires_at - time.time())
                 if left_s:
@@ -140,7 +162,7 @@ class Leg:
                 left = NO_NOTICE_S if left_s_or_none is None else left_s_or_none
                 self._ends(now, left, left)
             case SessionResumable(handle):
-                self.handle = handle
+                self._handle = handle
 
     def _ends(self, now: float, left_s: float, renew_before_s: float) -> None:
         self.ends_at = now + left_s

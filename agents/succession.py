@@ -60,14 +60,15 @@ class Succession:
         others = [candidate for candidate in in_order(self._candidates)[0] if candidate != last.candidate]
         return (*found, *((candidate, None) for candidate in others if candidate not in self._refused))
 
-    async def attempt(self, candidate: Candidate, handle: str | None, timeout_s: float) -> Leg | None:
-        """A connection that is ready to go on, entered; None when it comes to nothing."""
+    async def attempt(self, last: Leg, candidate: Candidate, handle: str | None, timeout_s: float) -> Leg | None:
+        """A connection that is ready to go on after the last one, entered; None when it comes to nothing."""
         leg: Leg | None = None
         options = self._options_for(candidate, handle)
         try:
             async with asyncio.timeout(timeout_s):
                 connection = await candidate.open(options, timeout_s)
-                leg = Leg(candidate, connection, [_id(past) for past in options.history])
+                began_at = last.session_began_at if handle else None
+                leg = Leg(candidate, connection, [_id(past) for past in options.history], began_at)
                 await leg.enter(self._tasks)
                 await leg.ready()
         except TimeoutError:

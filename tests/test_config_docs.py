@@ -15,12 +15,17 @@ from pydantic_core import PydanticUndefined
 from agents.allowed import Allowed, FieldPath
 from agents.loader import check_agents
 from agents.local.matching import Matcher
+from agents.local.model import LocalModel
+from agents.providers import PROVIDERS, provider
+from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted.steps import read_steps
+from agents.realtime import PCMU, Capabilities
 from agents.schema import AgentSpec, Spec
 from agents.yaml_document import parse
 from agents.yaml_file import read
 from gateway.numbers import NumbersSpec, check_numbers
 from gateway.settings import Settings
+from tests.rigs import all_rigs
 
 CONFIG = Path(__file__).parent.parent / "config"
 PAGE = (CONFIG / "README.md").read_text(encoding="utf-8")
@@ -110,7 +115,7 @@ def test_every_field_stands_in_an_example() -> None:
 
     missing = {leaf for leaf in leaves if not re.search(rf"^[ -]*{leaf}:", examples, re.MULTILINE)}
 
-    assert missing == {"base_url", "idle_timeout_ms"}  # rare, and each has an example in its row
+    assert missing == {"idle_timeout_ms"}  # rare, and it has an example in its row
 
 
 # ---- blocks of the page ----
@@ -143,6 +148,64 @@ def test_the_numbers_of_the_page_name_agents_of_the_page() -> None:
     named = set(re.findall(r": ([a-z]+)$", BLOCKS["numbers.yaml"], re.MULTILINE))
 
     assert named <= agents
+
+
+@pytest.mark.parametrize("name", sorted(name for name in BLOCKS if name.startswith("agents/")))
+def test_every_agent_of_the_page_can_be_honoured_by_its_providers(name: str, tmp_path: Path) -> None:
+    for file, text in BLOCKS.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    spec, _ = read(tmp_path / name, AgentSpec)
+    assert spec
+
+    found = [(choice.model, provider(choice.provider).faults(choice, tmp_path)) for choice in spec.choices()]
+
+    assert found == [(choice.model, []) for choice in spec.choices()]
+
+
+# ---- the providers ----
+
+PROVIDER_ROW = re.compile(r"^\| `([a-z-]+)` \|" + r" ([^|]+) \|" * 8 + "$", re.MULTILINE)
+
+
+def capabilities(name: str) -> Capabilities:
+    match name:
+        case "local":
+            return LocalModel.capabilities
+        case "scripted":
+            return ScriptedModel.capabilities
+        case _:
+            return next(rig for rig in all_rigs() if rig.name == name)().model().capabilities
+
+
+def test_the_page_has_every_provider_and_no_other() -> None:
+    assert sorted(name for name, *_ in PROVIDER_ROW.findall(PAGE)) == sorted(PROVIDERS)
+
+
+@pytest.mark.parametrize("row", PROVIDER_ROW.findall(PAGE), ids=[row[0] for row in PROVIDER_ROW.findall(PAGE)])
+def test_the_page_says_what_each_provider_can_do(row: tuple[str, ...]) -> None:
+    name, _, mu_law, truncates, cancels, says, goes_on_by, longest, _ = row
+    can = capabilities(name)
+    limits = [limit for limit in (can.max_connection_s, can.max_session_s) if limit]
+
+    assert mu_law == ("yes" if PCMU in can.input_formats and PCMU in can.output_formats else "no")
+    assert (truncates, cancels) == ("yes" if can.truncate else "no", "yes" if can.cancel else "no")
+    assert (says, goes_on_by) == (can.say, can.resume)
+    assert longest == (f"{min(limits) / 60:g} min" if limits else "-")
+
+
+@pytest.mark.parametrize("row", PROVIDER_ROW.findall(PAGE), ids=[row[0] for row in PROVIDER_ROW.findall(PAGE)])
+def test_the_page_names_the_variables_that_each_provider_misses(row: tuple[str, ...]) -> None:
+    name, *_, variables = row
+    named = re.findall(r"`([A-Z_]+)`", variables)
+    spec = AgentSpec(model=f"{name}/x")
+    environment: dict[str, str] = {}
+
+    while missing := provider(name).missing_key(spec, environment):
+        environment[missing] = "https://example.com"
+
+    assert set(environment) <= set(named)
+    assert set(named) <= {each for each, *_ in VARIABLE_ROW.findall(PAGE)}
 
 
 # ---- the environment ----

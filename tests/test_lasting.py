@@ -686,6 +686,24 @@ def test_a_renewal_that_fails_leaves_the_old_connection_and_is_tried_again() -> 
     play(scene)
 
 
+def test_a_session_at_its_own_limit_is_renewed_with_the_history_and_not_by_its_handle() -> None:
+    async def scene() -> None:
+        model = Model("only", resume="handle", max_connection_s=600, max_session_s=1000)
+        async with LongCall(model) as call:
+            await call.says(model.connections[0], *words("r1", "Hello."), SessionResumable("h1"))
+            await call.passes(490, FRAME)
+            assert [each.options.resume for each in model.connections] == [None, SessionResumeConfig("h1")]
+            await call.says(model.connections[1], SessionResumable("h2"))
+            await call.passes(450, FRAME)
+
+            third = model.connections[2]
+            assert third.options.resume is None
+            assert [past.text for past in third.options.history if isinstance(past, PastMessage)] == ["Hello."]
+            assert call.steps == [("renewed", "driven/only")] * 2
+
+    play(scene)
+
+
 def test_a_connection_without_a_limit_is_never_renewed() -> None:
     async def scene() -> None:
         model = Model("only")

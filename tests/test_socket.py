@@ -150,12 +150,11 @@ def test_the_session_id_is_none_until_session_created_was_iterated_over() -> Non
     run(main())
 
 
-@pytest.mark.parametrize("code", [1000, 1001])
-def test_events_come_in_order_until_a_close_in_good_order_ends_the_iteration(code: int) -> None:
+def test_events_come_in_order_until_a_close_in_good_order_ends_the_iteration() -> None:
     async def server(socket: ServerConnection) -> None:
         await socket.send("one two")
         await socket.send("three")
-        await socket.close(code)
+        await socket.close(1000)
 
     async def main() -> None:
         async with talking_to(server) as connection:
@@ -222,6 +221,7 @@ def test_cancelling_a_wait_for_the_next_event_loses_nothing() -> None:
     ("close_code", "reason", "code", "retryable"),
     [
         (1001, "Your session hit the maximum duration of 60 minutes.", "session_expired", True),
+        (1001, "going away", "closed", True),
         (1011, "internal error", "closed", True),
         (1008, "policy", "closed", False),
         (3000, "invalid_request_error.invalid_api_key", "auth", False),

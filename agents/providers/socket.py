@@ -143,7 +143,7 @@ class SocketConnection:
     """A RealtimeConnection over one socket. Iterating reads the socket itself; one task may iterate at a time.
 
     A message that the codec refuses is a SessionError with code `malformed`, and the conversation goes on; after
-    MAX_MALFORMED_MESSAGES of them it ends with a ProviderError of that code. Codes 1000 and 1001 end the iteration; a
+    MAX_MALFORMED_MESSAGES of them it ends with a ProviderError of that code. Code 1000 ends the iteration; a
     lost or broken connection is a ProviderError with code `network`, `closed`, `auth` or `session_expired`. Cancelling
     a wait for the next event loses nothing.
     """
@@ -391,8 +391,10 @@ def usual_loss(code: int | None, reason: str) -> ProviderError | None:
     match code:
         case 1000 | 1001 if "maximum duration" in reason:
             return ProviderError(said, code="session_expired", retryable=True)
-        case 1000 | 1001 | 1005:  # 1005: a close frame without a code
+        case 1000 | 1005:  # 1005: a close frame without a code
             return None
+        case 1001:  # going away: a server that restarts ends its connections, and not what is said in them
+            return ProviderError(said, code="closed", retryable=True)
         case 3000 | 3003:  # registered as Unauthorized and Forbidden
             return ProviderError(said, code="auth", retryable=False)
         case _:
