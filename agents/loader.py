@@ -9,8 +9,8 @@ from typing import Final
 from agents.allowed import FieldPath, did_you_mean, either
 from agents.errors import ConfigError, Problem
 from agents.passthrough import passthrough_faults
-from agents.providers import PROVIDERS, provider
-from agents.schema import CALL_VARIABLES, SAMPLE_CALL, AgentSpec
+from agents.providers import PROVIDERS, Fault, provider
+from agents.schema import CALL_VARIABLES, PARTS_OF, SAMPLE_CALL, AgentSpec
 from agents.templates import render, undeclared
 from agents.tools import BUILT_IN, FunctionTool, tool
 from agents.yaml_document import Document, parse, shortened
@@ -111,7 +111,8 @@ def _provider_problems(spec: AgentSpec, document: Document, folder: Path) -> Ite
             right = f"the provider must be {either(PROVIDERS)}; {did_you_mean(choice.provider, PROVIDERS)}"
             yield document.problem((*place, "model"), right)
             continue
-        for fault in provider(choice.provider).faults(choice, folder) or passthrough_faults(choice, folder):
+        own_faults = [*_strange_parts(choice), *provider(choice.provider).faults(choice, folder)]
+        for fault in own_faults or passthrough_faults(choice, folder):
             is_its_own = bool(place and fault.path) and fault.path[0] in spec.models[i].model_fields_set
             path = (*place, *fault.path) if is_its_own else fault.path
             found = fault.found if is_its_own or not place else f"{fault.found} (for {choice.model})"
@@ -120,6 +121,14 @@ def _provider_problems(spec: AgentSpec, document: Document, folder: Path) -> Ite
     if recording and not (folder / recording).is_file():
         path = ("last_resort", "recording")
         yield document.problem(path, f"must be a file; its path starts in {folder}")
+
+
+def _strange_parts(spec: AgentSpec) -> Iterator[Fault]:
+    """Parts of the file that its provider makes no use of. A dry run may have any."""
+    for part, users in PARTS_OF.items():
+        if getattr(spec, part) is not None and spec.provider not in (*users, "scripted"):
+            right = f"{part} is for model: {users[0]}/...; other models follow instructions"
+            yield Fault((part,), f"a {part}", right)
 
 
 def _template_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]:

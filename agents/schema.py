@@ -5,6 +5,7 @@ and a test keeps the three equal.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -36,8 +37,12 @@ CALL_VARIABLES = frozenset(SAMPLE_CALL)
 MAX_MODELS: Final = 5
 """With more, the last one would be asked after a caller has hung up."""
 
-_PARTS_OF: Final = {"script": ("local", "cascade"), "brain": ("local", "cascade"), "cascade": ("cascade",)}
-"""The parts of an agent that only some providers make use of: of several models, the others are not given them."""
+PARTS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "script": ("local", "cascade"),
+    "brain": ("local",),
+    "cascade": ("cascade",),
+}
+"""The parts of an agent that only these providers make use of: of several models, the others are not given them."""
 
 MAX_IDLE_STEPS: Final = 10
 """Longer ladders are mistakes: nobody is asked ten times whether they are still there."""
@@ -362,8 +367,8 @@ class AgentSpec(Spec):
     def _with(self, choice: ModelSpec) -> "AgentSpec":
         own = {name: getattr(choice, name) for name in choice.model_fields_set}
         provider = choice.model.partition("/")[0]
-        others = {name: None for name in ("script", "brain", "cascade") if provider not in _PARTS_OF.get(name, ())}
-        return self.model_copy(update={"models": (), **{k: v for k, v in others.items() if hasattr(self, k)}, **own})
+        others = {part: None for part, users in PARTS_OF.items() if provider not in users}
+        return self.model_copy(update={"models": (), **others, **own})
 
     @property
     def provider(self) -> str:

@@ -392,7 +392,6 @@ def test_a_whole_file_of_what_it_can_do_has_no_faults() -> None:
         ({"noise_reduction": "near_field"}, ("noise_reduction",)),
         ({"max_output_tokens": 10}, ("max_output_tokens",)),
         ({"speed": 1.4}, ("speed",)),
-        ({"brain": {"url": "http://x", "model": "m"}}, ("brain",)),
         ({"provider_options": {"public": "yes"}}, ("provider_options",)),
         ({"provider_options": {"type": "x"}}, ("provider_options",)),
         (

@@ -375,7 +375,6 @@ def test_a_plain_file_has_no_faults() -> None:
         ({"provider_options": {"apiVersion": 1}}, ("provider_options",)),
         ({"provider_options": {"functions": {"lookup": {}}}, "tools": ["hang_up"]}, ("provider_options",)),
         ({"provider_options": {"model": "models/other"}}, ("provider_options",)),
-        ({"brain": {"url": "http://x", "model": "m"}}, ("brain",)),
     ],
 )
 def test_what_gemini_cannot_do_is_a_fault_of_the_field(fields: dict[str, Any], path: tuple[str, ...]) -> None:

@@ -210,7 +210,6 @@ def test_there_are_no_credentials_for_browsers() -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({"script": {"intents": [{"name": "a", "examples": ["b"], "answer": "c"}]}}, "script"),
         ({"turn_detection": {"mode": "semantic_vad"}}, "turn_detection.mode"),
         ({"turn_detection": {"silence_duration_ms": 400}}, "turn_detection.silence_duration_ms"),
         ({"turn_detection": {"idle_timeout_ms": 6000}}, "turn_detection.idle_timeout_ms"),

@@ -293,3 +293,12 @@ def test_a_variable_of_the_last_words_that_nobody_provides_is_a_problem(folder: 
     [problem] = problems_of(folder, f'{GOOD}last_resort:\n  say: "Sorry, {{{{ nobody }}}}."\n')
 
     assert problem.field == "last_resort.say"
+
+
+@pytest.mark.parametrize("model", ["openai/x", "azure/x", "gemini/x", "deepgram/gpt-4o-mini", "elevenlabs/x"])
+def test_a_part_that_a_provider_makes_no_use_of_is_a_problem(folder: Path, model: str) -> None:
+    text = f"model: {model}\nbrain:\n  url: http://127.0.0.1/v1\n  model: m\n"
+
+    rights = {problem.field: problem.right for problem in problems_of(folder, text)}
+
+    assert rights["brain"] == "brain is for model: local/...; other models follow instructions"

@@ -440,8 +440,6 @@ def test_a_good_file_has_no_faults() -> None:
             ("turn_detection", "silence_duration_ms"),
             "server_vad",
         ),
-        ({"script": {"intents": [{"name": "a", "examples": ["b"], "answer": "c"}]}}, ("script",), "local"),
-        ({"brain": {"url": "http://127.0.0.1/v1", "model": "m"}}, ("brain",), "local"),
     ],
 )
 def test_what_openai_would_refuse_is_a_fault_of_its_field(

@@ -476,7 +476,6 @@ def test_a_plain_file_has_no_faults_and_its_session_can_be_said(name: str) -> No
         ("speaches/m", {"interruption": {"min_words": 2}}, ("interruption",), "speaches"),
         ("localai/m", {"interruption": {"protect_greeting": True}}, ("interruption",), "LocalAI"),
         ("qwen/m", {"provider_options": {"input_audio_format": "pcm"}}, ("provider_options",), "format"),
-        ("azure/m", {"brain": {"url": "http://127.0.0.1/v1", "model": "m"}}, ("brain",), "local"),
         (
             "openai/m",
             {"provider_options": {"tools": [{"type": "mcp", "server_label": "crm"}]}},

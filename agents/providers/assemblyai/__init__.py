@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import orjson
 
+from agents.assemble import session_config
 from agents.barge_in import BargeInRules
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import SessionUpdate
@@ -26,9 +28,6 @@ from agents.realtime import (
     RealtimeConnectOptions,
     SessionConfig,
     TokenCredential,
-    Transcription,
-    TurnDetection,
-    Voice,
 )
 from agents.schema import AgentSpec
 
@@ -128,15 +127,11 @@ def _credential(answer: bytes, ttl_s: int) -> TokenCredential:
 
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
-    found = [
-        Fault((name,), f"a {name}", f"{name} is for model: local/...; AssemblyAI's models follow instructions")
-        for name in ("script", "brain")
-        if getattr(spec, name) is not None
-    ]
+    found: list[Fault] = []
     if BargeInRules(**spec.interruption.model_dump()).weigh_voice:
         right = "AssemblyAI answers every turn by itself: leave protect_greeting, min_* and resume_after_ms out"
         found.append(Fault(("interruption",), "rules about the caller's voice", right))
-    wanted = _wanted(spec)
+    wanted = replace(session_config(spec), greeting=spec.greeting)
     return found + faults_of(wanted) + ([] if spec.model_id == INLINE else faults_of_stored(wanted))
 
 
@@ -148,16 +143,3 @@ def open_model(spec: AgentSpec, folder: Path, environment: Mapping[str, str]) ->
     """The file's `base_url` wins over ASSEMBLYAI_BASE_URL."""
     base_url = spec.base_url or environment.get(BASE_URL_NAME) or BASE_URL
     return AssemblyAIModel(spec.model_id, api_key=environment.get(KEY_NAME), base_url=base_url)
-
-
-def _wanted(spec: AgentSpec) -> SessionConfig:
-    """What of the file could be refused."""
-    return SessionConfig(
-        voice=Voice(voice_id=spec.voice, speed=spec.speed),
-        turn_detection=TurnDetection(**spec.turn_detection.model_dump()),
-        transcription=Transcription(**spec.transcription.model_dump()) if spec.transcription else None,
-        noise_reduction=spec.noise_reduction,
-        max_output_tokens=spec.max_output_tokens,
-        provider_options=spec.provider_options,
-        greeting=spec.greeting,
-    )

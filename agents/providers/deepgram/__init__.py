@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from agents.assemble import session_config
 from agents.barge_in import BargeInRules
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.providers import Fault
@@ -24,9 +25,6 @@ from agents.realtime import (
     RealtimeConnectOptions,
     SessionConfig,
     TokenCredential,
-    Transcription,
-    TurnDetection,
-    Voice,
 )
 from agents.schema import AgentSpec
 
@@ -129,11 +127,7 @@ def _credential(answer: bytes, usual_ttl_s: int) -> TokenCredential:
 
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
-    found = [
-        Fault((name,), f"a {name}", f"{name} is for model: local/...; Deepgram's models follow instructions")
-        for name in ("script", "brain")
-        if getattr(spec, name) is not None
-    ]
+    found: list[Fault] = []
     try:
         thinker(spec.model_id)
     except ConfigError as error:
@@ -141,7 +135,7 @@ def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
     if BargeInRules(**spec.interruption.model_dump()).weigh_voice:
         right = "Deepgram stops and answers by itself: leave protect_greeting, min_* and resume_after_ms out"
         found.append(Fault(("interruption",), "rules about the caller's voice", right))
-    return found + faults_of(_wanted(spec))
+    return found + faults_of(session_config(spec))
 
 
 def missing_key(spec: AgentSpec, environment: Mapping[str, str]) -> str | None:
@@ -152,15 +146,3 @@ def open_model(spec: AgentSpec, folder: Path, environment: Mapping[str, str]) ->
     """The file's `base_url` wins over DEEPGRAM_BASE_URL."""
     base_url = spec.base_url or environment.get(BASE_URL_NAME) or BASE_URL
     return DeepgramModel(spec.model_id, api_key=environment.get(KEY_NAME), base_url=base_url)
-
-
-def _wanted(spec: AgentSpec) -> SessionConfig:
-    """What of the file could be refused."""
-    return SessionConfig(
-        voice=Voice(voice_id=spec.voice, speed=spec.speed),
-        turn_detection=TurnDetection(**spec.turn_detection.model_dump()),
-        transcription=Transcription(**spec.transcription.model_dump()) if spec.transcription else None,
-        noise_reduction=spec.noise_reduction,
-        max_output_tokens=spec.max_output_tokens,
-        provider_options=spec.provider_options,
-    )

@@ -148,11 +148,7 @@ def is_public(provider_options: Mapping[str, Any]) -> bool:
 
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
-    found = [
-        Fault((name,), f"a {name}", f"{name} is for model: local/...; ElevenLabs' agents follow instructions")
-        for name in ("script", "brain")
-        if getattr(spec, name) is not None
-    ]
+    found: list[Fault] = []
     found += [Fault(("turn_detection", name), name, f"{name} {PLATFORM}") for name in misplaced(spec.turn_detection)]
     found += _weighing_faults(spec)
     if spec.transcription is not None and spec.transcription.model is not None:

@@ -174,11 +174,7 @@ class GeminiModel:
 
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
-    found = [
-        Fault((name,), f"a {name}", f"{name} is for model: local/...; Gemini's models follow instructions")
-        for name in ("script", "brain")
-        if getattr(spec, name) is not None
-    ]
+    found: list[Fault] = []
     if BargeInRules(**spec.interruption.model_dump()).weigh_voice:
         right = "leave its rules out: Gemini itself decides when the caller's voice stops it, and answers every turn"
         found.append(Fault(("interruption",), "rules that weigh the caller's voice", right))

@@ -21,18 +21,14 @@ _WEIGHING: Final = ("protect_greeting", "min_speech_ms", "min_words", "resume_af
 
 def faults_of(spec: AgentSpec, dialect: Dialect) -> list[Fault]:
     return [
-        *_of_another_kind(spec, dialect),
+        *_voice(spec, dialect),
         *_turns(spec, dialect),
         *_lacking(spec, dialect),
         *_options(spec, dialect),
     ]
 
 
-def _of_another_kind(spec: AgentSpec, dialect: Dialect) -> Iterator[Fault]:
-    for name in ("script", "brain"):
-        if getattr(spec, name) is not None:
-            right = f"{name} is for model: local/...; {dialect.title}'s models follow instructions"
-            yield Fault((name,), f"a {name}", right)
+def _voice(spec: AgentSpec, dialect: Dialect) -> Iterator[Fault]:
     elsewhere = spec.base_url is not None  # where there may be other voices
     if spec.voice is None or elsewhere or not dialect.voices:
         return

@@ -97,11 +97,7 @@ class LiveModel:
 
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
-    found = [
-        Fault((name,), f"a {name}", f"{name} is for other models; OpenAI's follow instructions")
-        for name in ("script", "brain", "cascade")
-        if getattr(spec, name) is not None
-    ]
+    found: list[Fault] = []
     found += _of_turns(spec)
     if spec.transcription is not None:
         found += [
