@@ -2,16 +2,31 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from agents import ToolError
 from agents.candidates import Candidate
-from agents.errors import ErrorCategory, ProviderError
-from agents.events import Closed, Error, Interrupted, ModelStep, Raw, Response, Speech, Tool, Transcript
+from agents.errors import ConfigError, ErrorCategory, NotSupportedError, ProviderError
+from agents.events import Closed, Error, Interrupted, ModelStep, Raw, Response, Speech, Tool, Transcript, UsageReport
 from agents.lasting import LastingModel
-from agents.realtime import PCM, PCMU, AudioFormat
+from agents.providers import PROVIDERS, provider
+from agents.realtime import (
+    PCM,
+    PCMU,
+    AudioFormat,
+    RealtimeConnectOptions,
+    SessionConfig,
+    SessionResumeConfig,
+    TokenCredential,
+    UrlCredential,
+)
+from agents.schema import AgentSpec
 from agents.tools import tool
 from tests.provider_call import FRAME_MS, ProviderCall
 from tests.rig import Calls, Fails, Rig, Says, ToolUse
@@ -20,6 +35,10 @@ from tests.scene import play
 
 RIGS = all_rigs()
 EVERY = pytest.mark.parametrize("make_rig", RIGS, ids=[rig.name for rig in RIGS])
+
+
+WITHOUT_TOKENS = {"assemblyai", "deepgram", "elevenlabs", "elevenlabs-plain", "openai-live"}
+"""Their wires tell of no tokens; OpenAI Live counts seconds. A cascade's are its brain's, and the rigs' has none."""
 
 
 def having(**wanted: object) -> pytest.MarkDecorator:
@@ -94,6 +113,88 @@ def test_a_refused_connection_says_why_in_the_words_of_all_providers(
     play(scene)
 
 
+@EVERY
+def test_a_connection_that_was_aborted_before_is_not_opened(make_rig: type[Rig]) -> None:
+    async def scene() -> None:
+        rig, abort = make_rig(), asyncio.Event()
+        abort.set()
+        with pytest.raises(ProviderError) as caught:
+            await rig.model().connect(RealtimeConnectOptions(websocket=rig.websocket, abort=abort))
+        assert caught.value.code == "aborted"
+        assert rig.connections == 0
+
+    play(scene)
+
+
+@EVERY
+def test_an_expired_credential_is_refused_before_there_is_a_socket(make_rig: type[Rig]) -> None:
+    async def scene() -> None:
+        rig = make_rig()
+        expired = datetime.now(UTC) - timedelta(seconds=1)
+        for credential in (TokenCredential("token", expired), UrlCredential("wss://example.com", expired)):
+            with pytest.raises(ConfigError):
+                await rig.model().connect(RealtimeConnectOptions(websocket=rig.websocket, credential=credential))
+        assert rig.connections == 0
+
+    play(scene)
+
+
+@EVERY
+def test_a_handle_is_refused_where_there_are_none(make_rig: type[Rig]) -> None:
+    async def scene() -> None:
+        rig = make_rig()
+        if rig.model().capabilities.resume == "handle":
+            pytest.skip("it has handles")
+        resume = SessionResumeConfig("handle")
+        with pytest.raises(NotSupportedError):
+            await rig.model().connect(RealtimeConnectOptions(websocket=rig.websocket, resume=resume))
+        assert rig.connections == 0
+
+    play(scene)
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in ("cascade", "local", "scripted")])
+def test_a_missing_key_is_named_before_there_is_a_socket(name: str) -> None:
+    async def scene() -> None:
+        spec, environment = AgentSpec(model=f"{name}/x"), dict[str, str]()
+        while missing := provider(name).missing_key(spec, environment):
+            environment[missing] = "https://example.com"
+        keys = [variable for variable in environment if variable.endswith("_KEY")]
+        if not keys:
+            pytest.skip("it needs none")
+        del environment[keys[0]]
+        model = provider(name).open_model(spec, Path(), environment)
+        with pytest.raises(ConfigError, match=keys[0]):
+            await model.connect(RealtimeConnectOptions(websocket=_no_socket))
+
+    play(scene)
+
+
+async def _no_socket(url: str, headers: Mapping[str, str]) -> object:
+    raise AssertionError("a socket was asked for")
+
+
+@EVERY
+def test_a_function_is_asked_for_the_key_at_each_connect(make_rig: type[Rig]) -> None:
+    async def scene() -> None:
+        rig, asked = make_rig(), 0
+        if rig.name.startswith("cascade"):
+            pytest.skip("each of its parts has a key of its own")
+
+        async def key() -> str:
+            nonlocal asked
+            asked += 1
+            return "wrong-key"
+
+        for _ in range(2):
+            with suppress(ProviderError):
+                options = RealtimeConnectOptions(websocket=rig.websocket, api_key=key, session_config=SessionConfig())
+                await (await rig.model().connect(options)).close()
+        assert asked == 2
+
+    play(scene)
+
+
 # ---- speaking ----
 
 
@@ -161,6 +262,26 @@ def test_turns_follow_one_another(make_rig: type[Rig]) -> None:
             assert [each.status for each in ended] == ["completed"] * 3
             assert len({each.response_id for each in ended}) == 3
         assert rig.violations == []
+
+    play(scene)
+
+
+@EVERY
+def test_what_a_call_has_used_is_the_sum_of_its_responses(make_rig: type[Rig]) -> None:
+    async def scene() -> None:
+        rig = make_rig()
+        async with ProviderCall(rig) as call:
+            for number in range(1, 3):
+                await call.takes_a_turn()
+                await call.until(partial(_has_answered, rig, number))
+                await call.until_heard_out()
+
+            reports = call.seen(UsageReport)
+            assert len(reports) == 2
+            assert call.session.usage == reports[-1].total == reports[0].response + reports[1].response
+            assert bool(call.session.usage.total_tokens) == (
+                rig.name not in WITHOUT_TOKENS and not rig.name.startswith("cascade")
+            )
 
     play(scene)
 
