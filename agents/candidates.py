@@ -9,14 +9,14 @@ from typing import Any, Final
 from agents.circuit import Circuit
 from agents.errors import ErrorCategory, GatewayError, ProviderError
 from agents.events import ModelStep
-from agents.realtime import RealtimeConnection, RealtimeConnectOptions, RealtimeModel, SessionConfig
+from agents.realtime import RealtimeConnection, RealtimeConnectOptions, RealtimeModel, SessionConfig, TurnDetection
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 4.0
 """Longest that one of several models may take to open at the beginning of a call; a single one has its own time."""
 
-LEFT_ALONE: Final = "it has failed again and again"
+IS_RESTING: Final = "it has failed again and again"
 
 PERMANENT: Final[frozenset[ErrorCategory]] = frozenset({"auth", "quota", "invalid_request"})
 """Failures after which asking the same again cannot help."""
@@ -26,7 +26,8 @@ PERMANENT: Final[frozenset[ErrorCategory]] = frozenset({"auth", "quota", "invali
 class Candidate:
     """A model that may carry a conversation. `own` are fields of SessionConfig that it has for itself, as its voice.
 
-    Its circuit is shared by all calls of the process.
+    They win over those of the session, but for who stops and answers at the caller's voice: the agent says that. Its
+    circuit is shared by all calls of the process.
     """
 
     model: RealtimeModel
@@ -40,10 +41,20 @@ class Candidate:
 
     def adapted(self, config: SessionConfig) -> SessionConfig:
         """The configuration of a session with this model."""
-        return replace(config, **self.own)
+        mine = replace(config, **self.own)
+        asked, own = config.turn_detection, mine.turn_detection
+        if isinstance(asked, TurnDetection) and isinstance(own, TurnDetection):
+            turns = own
+            if asked.create_response is not None:
+                turns = replace(turns, create_response=asked.create_response)
+            if asked.interrupt_response is not None:
+                turns = replace(turns, interrupt_response=asked.interrupt_response)
+            mine = replace(mine, turn_detection=turns)
+        return mine
 
     async def open(self, options: RealtimeConnectOptions, timeout_s: float | None) -> RealtimeConnection:
         """A connection to it, not yet entered. Raises what the model does, and ProviderError `timeout`."""
+        self.circuit.tried(asyncio.get_running_loop().time())
         config = options.session_config
         given = replace(options, session_config=config and self.adapted(config))
         try:
@@ -56,24 +67,27 @@ class Candidate:
     def worked(self) -> None:
         self.circuit.worked()
 
-    def failed(self, error: GatewayError) -> ModelStep:
-        """Notes the failure, and says it to people and programs."""
+    def failed(self, error: GatewayError, *, counts: bool = True) -> ModelStep:
+        """Notes the failure, and says it to people and programs. One that was the caller's own fault does not count."""
         log.warning("%s failed: %s", self.name, error)
-        is_permanent = not isinstance(error, ProviderError) or error.category in PERMANENT
-        self.circuit.failed(asyncio.get_running_loop().time(), for_good=is_permanent)
+        is_limit = isinstance(error, ProviderError) and error.category == "session_limit"
+        if counts and not is_limit:
+            self.circuit.failed(asyncio.get_running_loop().time(), for_good=is_permanent(error))
         return ModelStep("failed", self.name, str(error))
 
 
-def in_order(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[ModelStep]]:
-    """Those to ask, one after the other, and a step for each that is left out as it fails all the time.
+def is_permanent(error: GatewayError) -> bool:
+    """Whether asking the same again cannot help."""
+    return not isinstance(error, ProviderError) or error.category in PERMANENT
 
-    None is left out when all of them do.
-    """
+
+def in_order(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[ModelStep]]:
+    """Those to ask, one after the other, and a step for each that is asked after its turn, as it fails all the time."""
     now = asyncio.get_running_loop().time()
-    healthy = [candidate for candidate in candidates if len(candidates) == 1 or not candidate.circuit.is_open(now)]
+    resting = [candidate for candidate in candidates if candidate.circuit.is_resting(now)]
+    healthy = [candidate for candidate in candidates if candidate not in resting]
     if not healthy:
-        return list(candidates), []
-    left_out = [candidate for candidate in candidates if candidate not in healthy]
-    for candidate in left_out:
-        log.info("%s is left alone for a while: %s", candidate.name, LEFT_ALONE)
-    return healthy, [ModelStep("failed", candidate.name, LEFT_ALONE) for candidate in left_out]
+        return resting, []
+    for candidate in resting:
+        log.info("%s is asked last for a while: %s", candidate.name, IS_RESTING)
+    return [*healthy, *resting], [ModelStep("failed", candidate.name, IS_RESTING) for candidate in resting]

@@ -145,7 +145,8 @@ class ActivityEnd:
 
 @dataclass(frozen=True, slots=True)
 class ResponseCreate:
-    """Asks for a response. `say` is a text to speak word for word; `instructions` hold for this response only.
+    """Asks for a response. `say` is a text to speak word for word; `instructions` hold for this response only, beside
+    those of the session.
 
     `event_id` comes back in the `SessionError` of a refused request.
     """

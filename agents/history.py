@@ -108,7 +108,8 @@ class _Entry:
     @property
     def lasting_text(self) -> str:
         """The words that the caller heard, or will have heard when all audio that came was played."""
-        if self.status != "cut" or not self.is_spoken:
+        is_broken_off = self.status == "cut" or (self.status == "in_progress" and not self.has_all_audio)
+        if not (is_broken_off and self.is_spoken):
             return self.words.text.strip()
         heard = self.heard_text
         if heard is None:

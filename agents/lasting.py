@@ -67,12 +67,13 @@ class LastingModel:
                 if isinstance(error, ProviderError) and error.code == "aborted":
                     raise
                 failure = error
-                steps.append(candidate.failed(error))
+                has_own_key = bool(is_first and (options.credential or options.api_key))
+                steps.append(candidate.failed(error, counts=not has_own_key))
                 continue
             if not is_first:
                 steps.append(ModelStep("replaced", candidate.name))
                 log.info("the conversation begins with %s", candidate.name)
-            return LastingConnection(self.candidates, Leg(candidate, connection), options, steps)
+            return LastingConnection(self.candidates, Leg(candidate, connection), replace(options, abort=None), steps)
         assert failure
         raise failure
 

@@ -13,18 +13,24 @@ from agents.candidates import Candidate
 from agents.errors import ConfigError, GatewayError, NotSupportedError, ProviderError
 from agents.events import (
     AudioInputAppend,
+    AudioOutputDelta,
     ClientEvent,
     ItemCreate,
     ItemTruncate,
     ModelStep,
+    ResponseCancel,
     ResponseCreate,
+    ResponseCreated,
     ServerEvent,
     SessionError,
     SessionUpdate,
+    SpeechStarted,
+    TextOutputDelta,
     ToolResult,
 )
+from agents.going_on import GoingOn
 from agents.leg import Leg
-from agents.realtime import PCM, PastToolCall, RealtimeConnectOptions
+from agents.realtime import PastToolCall, RealtimeConnectOptions, SessionConfig
 from agents.succession import Succession
 from agents.unfinished import Unfinished
 
@@ -34,13 +40,16 @@ RECOVERY_S: Final = 4.5
 """Longest that a conversation may be without a model: a caller hears nothing for so long, and then an apology."""
 
 ATTEMPT_S: Final = 2.0
-"""Longest that one attempt may take of it, so that there is time to ask another model."""
+"""Longest that a connection may take to be there before it takes the place of one that still works."""
 
 PAUSE_S: Final = 0.5
-"""Before all models are asked once more."""
+"""Before models are asked once more."""
+
+PROVEN_S: Final = 5.0
+"""A connection that has lived so long is no flash in the pan, even if nothing was said."""
 
 LOOK_S: Final = 0.25
-"""How often it is looked whether it is time for a new connection."""
+"""How often it is looked whether something is due."""
 
 AGAIN_S: Final = 2.0
 """How long after a renewal that came to nothing the next one is tried."""
@@ -60,7 +69,8 @@ class LastingConnection:
 
     Before a provider ends a connection, another takes over in a quiet moment. When one breaks, the same model goes on
     with the session, else another model. Each begins with what was said, as it was heard, hears the caller's unanswered
-    turn again, and is asked for what was under way. Iteration raises ProviderError when no model can go on.
+    turn again, and is asked for what was under way; until that begins, the session takes the response that broke off
+    for the one under way. Iteration raises ProviderError when no model can go on.
     """
 
     def __init__(
@@ -71,19 +81,23 @@ class LastingConnection:
         steps: Sequence[ModelStep] = (),
     ) -> None:
         """`leg` is a connection to one of the candidates, not yet entered; `steps` led there."""
-        config = options.session_config
+        config = options.session_config or SessionConfig()
         self._leg: Leg | None = leg
         self._last = leg
         self._out: deque[ServerEvent] = deque(steps)
         self._waiting: deque[ClientEvent] = deque(maxlen=MAX_WAITING)
-        self._unfinished = Unfinished()
-        self._audio = CallersAudio(config.input_format if config else PCM)
+        self._unfinished = Unfinished(config)
+        self._audio = CallersAudio(config.input_format)
+        self._is_heard_again = False
+        self._going_on = GoingOn()
         self._changing = asyncio.Lock()
+        self._is_renewing = False
         self._tasks = asyncio.TaskGroup()
         self._succession = Succession(candidates, options, self._unfinished, self._tasks, self._out.append)
         self._watching: asyncio.Task[None] | None = None
         self._silent_since = 0.0
         self._renew_again_at = 0.0
+        self._recover_by: float | None = None
         self._is_closed = False
 
     @property
@@ -114,6 +128,9 @@ class LastingConnection:
         self._is_closed = True
         if self._watching:
             self._watching.cancel()
+        if self._leg and self._leg.is_ready and not self._leg.suspect:
+            self._prove(self._leg)  # it did all that was asked of it
+        self._succession.leave_all()
         await self._last.close()
 
     # ---- what the model says ----
@@ -143,18 +160,38 @@ class LastingConnection:
                 self._lost(leg, leg.broken)
             return None
         except ProviderError as error:
-            self._lost(leg, leg.broken or error)
+            self._lost(leg, error)
             return None
         if leg is not self._leg:
             return None
+        self._note(leg, event)
+        if isinstance(event, SessionError) and self._ends(leg, event):
+            return None
+        if cancel := self._going_on.came(event, self._out):
+            await self._tell(leg, cancel)
+        return None if self._going_on.is_unwanted(event) else event
+
+    def _note(self, leg: Leg, event: ServerEvent) -> None:
         self._silent_since = asyncio.get_running_loop().time()
         self._unfinished.came(event)
-        self._audio.is_turn_open = self._unfinished.is_turn_open
-        return None if isinstance(event, SessionError) and self._ends(leg, event) else event
+        if isinstance(event, AudioOutputDelta | TextOutputDelta):
+            self._succession.has_sounded = True
+            self._prove(leg)
+        elif isinstance(event, SpeechStarted | ResponseCreated):
+            self._is_heard_again = False
+        self._audio.is_turn_open = self._unfinished.is_turn_open or self._is_heard_again
+
+    def _prove(self, leg: Leg) -> None:
+        """This connection carries the conversation, and what came before it is over."""
+        if not leg.is_proven:
+            leg.is_proven = True
+            leg.candidate.worked()
+            self._recover_by = None
+            self._is_heard_again = False
 
     def _ends(self, leg: Leg, error: SessionError) -> bool:
         """Whether this error ends a model's part, as its account is refused and there is another model."""
-        if error.category not in ("auth", "quota") or not self._succession.has_others:
+        if error.category not in ("auth", "quota") or error.benign or not self._succession.has_others:
             return False
         self._lost(leg, ProviderError(error.message, code=error.code, retryable=False, category=error.category))
         return True
@@ -169,20 +206,25 @@ class LastingConnection:
             self._audio.add(event.pcm)
         elif isinstance(event, SessionUpdate):
             self._succession.options = replace(self._succession.options, session_config=event.config)
+        elif isinstance(event, ResponseCancel) and self._going_on.cancel(event, self._waiting, self._out):
+            return
         if self._leg is None:
             self._keep(event)
-        else:
-            await self._tell(self._leg, event)
+            return
+        if self._is_renewing and isinstance(event, ItemCreate | SessionUpdate):
+            self._waiting.append(event)
+        await self._tell(self._leg, event)
 
     def _keep(self, event: ClientEvent) -> None:
-        """For the next connection, but for what it learns otherwise: audio, its configuration, what was heard."""
+        """For the next connection, but for what it learns otherwise: audio, and what was heard."""
         if isinstance(event, ToolResult):
             self._unfinished.sent(event)
-        if not isinstance(event, AudioInputAppend | SessionUpdate | ItemTruncate):
+        if not isinstance(event, AudioInputAppend | ItemTruncate):
             self._waiting.append(event)
 
     async def _tell(self, leg: Leg, event: ClientEvent) -> None:
         self._unfinished.sent(event)
+        self._audio.is_turn_open |= self._unfinished.is_manual
         if isinstance(event, ResponseCreate):
             self._silent_since = asyncio.get_running_loop().time()
         translated = self._for(leg, event)
@@ -191,7 +233,7 @@ class LastingConnection:
         try:
             await leg.connection.send(translated)
         except ProviderError as error:
-            leg.break_off(error)
+            self._suspect(leg, error)
             if not isinstance(event, ResponseCreate):  # that one is unfinished
                 self._keep(event)
 
@@ -200,7 +242,7 @@ class LastingConnection:
         match event:
             case SessionUpdate(config):
                 return SessionUpdate(leg.candidate.adapted(config))
-            case ItemTruncate(item_id) if not leg.has_spoken(item_id) and leg.was_told(item_id):
+            case ItemTruncate(item_id) if not leg.has_spoken(item_id):
                 return None  # it knows the words as they stood when it began
             case ItemCreate(item_id=item_id) if leg.was_told(item_id):
                 return None
@@ -214,37 +256,51 @@ class LastingConnection:
 
     # ---- going on elsewhere ----
 
+    def _suspect(self, leg: Leg, error: ProviderError) -> None:
+        """Something could not be sent. Reading tells the true cause, unless the other side is deaf."""
+        self._audio.gap_began()
+        if error.code == "timeout":
+            leg.break_off(error)
+        else:
+            leg.suspect = leg.suspect or error
+
+    def _give_up(self, leg: Leg, error: ProviderError) -> None:
+        self._audio.gap_began()
+        leg.break_off(error)
+
     def _lost(self, leg: Leg, error: GatewayError) -> None:
         """This connection is over before the conversation is."""
         leg.leave()
         if leg is not self._leg or self._is_closed:
             return
-        told, wanted = self._unfinished.lost()
-        self._out.extend(told)
+        self._is_heard_again |= self._unfinished.is_turn_open
+        lost = self._unfinished.lost()
+        self._out.extend(lost.told)
         self._succession.failed(leg.candidate, error)
-        if wanted:
-            self._waiting.appendleft(wanted)
-        self._audio.is_turn_open = False
+        if lost.again and lost.ended:
+            self._going_on.begin(lost.ended, lost.again)
+            self._waiting.appendleft(lost.again)
+        elif lost.ended:
+            self._out.append(lost.ended)
+        self._waiting.extend(lost.wanted)
+        self._audio.is_turn_open = self._is_heard_again
         self._audio.gap_began()
         self._leg = None
 
     async def _recover(self) -> None:
         """Goes on with another connection. Raises what kept the last model from it."""
         clock = asyncio.get_running_loop().time
-        until = clock() + RECOVERY_S
         async with self._changing:
+            if self._recover_by is not None:
+                await asyncio.sleep(PAUSE_S)  # the last one did not live long
+            until = self._recover_by = self._recover_by or clock() + RECOVERY_S
             while self._leg is None and not self._is_closed:
-                attempts = self._succession.attempts(self._last)
-                for candidate, handle in attempts:
-                    left_s = min(ATTEMPT_S, until - clock())
-                    if left_s > LOOK_S and (
-                        leg := await self._succession.attempt(self._last, candidate, handle, left_s)
-                    ):
-                        await self._take_over(leg, "resumed" if candidate == self._last.candidate else "replaced")
-                        return
-                if clock() + PAUSE_S >= until or not attempts:
+                if leg := await self._succession.first(self._last, until):
+                    await self._take_over(leg, "resumed" if leg.candidate == self._last.candidate else "replaced")
+                elif clock() + PAUSE_S >= until or not self._succession.attempts(self._last):
                     raise self._succession.failure
-                await asyncio.sleep(PAUSE_S)
+                else:
+                    await asyncio.sleep(PAUSE_S)
 
     async def _take_over(self, leg: Leg, step: Literal["renewed", "resumed", "replaced"]) -> None:
         """From here on this connection carries the conversation. It hears first what it missed."""
@@ -252,9 +308,10 @@ class LastingConnection:
             while self._audio.is_missed:
                 for audio in self._audio.take_missed():
                     await leg.connection.send(AudioInputAppend(audio))
+            self._audio.gap_ended()
         except ProviderError as error:
-            leg.break_off(error)
-        self._audio.gap_ended()
+            self._audio.gap_ended()
+            self._give_up(leg, error)
         self._leg = self._last = leg
         self._renew_again_at = 0.0
         log.info("%s: %s goes on with the conversation", step, leg.candidate.name)
@@ -266,7 +323,7 @@ class LastingConnection:
             except NotSupportedError as error:
                 log.debug("%s is not told: %s", leg.candidate.name, error)
 
-    # ---- renewal ----
+    # ---- what is due ----
 
     async def _watch(self) -> None:
         """Looks whether a connection is due for another, until the conversation ends."""
@@ -276,17 +333,26 @@ class LastingConnection:
             leg, now = self._leg, clock()
             if leg is None or leg.broken:
                 continue
-            if self._unfinished.is_asked and now - self._silent_since > STALL_S:
+            if leg.suspect:
+                leg.break_off(leg.suspect, is_alive=False)
+            elif self._unfinished.is_asked and now - self._silent_since > STALL_S:
                 problem = f"{leg.candidate.name} said nothing for {STALL_S:g} s"
-                leg.break_off(ProviderError(problem, code="timeout", retryable=True))
-            elif leg.ends_at is None or leg.renew_from is None or now < leg.renew_from:
-                continue
-            elif self._is_quiet and now >= self._renew_again_at:
-                self._renew_again_at = now + AGAIN_S
-                await self._renew(leg)
-            elif now >= leg.ends_at - FORCED_S and leg.candidate.model.capabilities.resume != "none":
-                problem = f"the connection to {leg.candidate.name} reached its provider's limit"
-                leg.break_off(ProviderError(problem, code="session_expired", retryable=True))
+                self._give_up(leg, ProviderError(problem, code="timeout", retryable=True))
+            else:
+                if leg.ready_at is not None and now - leg.ready_at > PROVEN_S:
+                    self._prove(leg)
+                await self._mind_end(leg, now)
+
+    async def _mind_end(self, leg: Leg, now: float) -> None:
+        can_go_on = leg.candidate.model.capabilities.resume != "none"
+        if leg.ends_at is None or leg.renew_from is None or now < leg.renew_from or not can_go_on:
+            return
+        if self._is_quiet and now >= self._renew_again_at:
+            self._renew_again_at = now + AGAIN_S
+            await self._renew(leg)
+        elif now >= leg.ends_at - FORCED_S:
+            problem = f"the connection to {leg.candidate.name} reached its provider's limit"
+            self._give_up(leg, ProviderError(problem, code="session_expired", retryable=True))
 
     @property
     def _is_quiet(self) -> bool:
@@ -295,26 +361,28 @@ class LastingConnection:
 
     async def _renew(self, leg: Leg) -> None:
         """Lets a new connection take the place of this one, beside it as far as the provider allows."""
-        capabilities = leg.candidate.model.capabilities
-        if capabilities.resume == "none":
-            return
         async with self._changing:
             if leg is not self._leg:
                 return
-            if capabilities.one_connection and leg.handle:
+            handle, must_end = leg.handle, leg.candidate.model.capabilities.one_connection
+            if must_end and handle:
                 self._pause()
                 await leg.close()
-            renewed = None
-            for handle in dict.fromkeys((leg.handle, None)):
-                renewed = renewed or await self._succession.attempt(leg, leg.candidate, handle, ATTEMPT_S)
-            if renewed is None:
-                return  # what has no connection now is recovered
-            if self._leg is leg and not self._is_quiet:
-                renewed.leave()
-                return
-            self._pause()
-            await self._take_over(renewed, "renewed")
-            leg.leave()
+            self._is_renewing = True
+            try:
+                renewed = None
+                for each in dict.fromkeys((handle, None)):
+                    renewed = renewed or await self._succession.attempt(leg, leg.candidate, each, ATTEMPT_S)
+            finally:
+                self._is_renewing = False
+            if self._leg is leg and (renewed is None or not self._is_quiet):
+                self._waiting.clear()  # it was told
+                if renewed:
+                    renewed.leave()
+            elif renewed:
+                self._pause()
+                await self._take_over(renewed, "renewed")
+                leg.leave()
 
     def _pause(self) -> None:
         """Nobody listens until the next connection takes over."""

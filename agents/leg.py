@@ -50,6 +50,11 @@ class Leg:
         self.ends_at: float | None = None
         self.renew_from: float | None = None
         self.broken: ProviderError | None = None
+        self.suspect: ProviderError | None = None
+        """Why something could not be sent, until reading tells the true cause."""
+        self.ready_at: float | None = None
+        self.is_proven = False
+        """Whether it has carried the conversation for a while, or some of it."""
         self.session_began_at = session_began_at
         self._handle: str | None = None
         self._told = frozenset(told)
@@ -67,6 +72,15 @@ class Leg:
             return self._handle
         left_s = self.session_began_at + longest_s - asyncio.get_running_loop().time()
         return self._handle if left_s > RENEW_BEFORE_S else None
+
+    @property
+    def is_ready(self) -> bool:
+        return self._is_ready
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._holder is not None and self._holder.done()
 
     def was_told(self, item_or_call_id: str | None) -> bool:
         return item_or_call_id in self._told
@@ -92,9 +106,11 @@ class Leg:
         """Ends the connection soon."""
         self._over.set()
 
-    def break_off(self, error: ProviderError) -> None:
-        """Ends the connection, as it is of no use."""
+    def break_off(self, error: ProviderError, *, is_alive: bool = True) -> None:
+        """Ends the connection, as it is of no use. Closing one that is alive may end its session: that is over then."""
         self.broken = self.broken or error
+        if is_alive:
+            self._handle = None
         self._over.set()
 
     async def close(self) -> None:
@@ -148,7 +164,7 @@ class Leg:
             case AudioOutputDelta(_, item_id):
                 self._spoken.add(item_id)
             case SessionCreated(_, expires_at):
-                self._is_ready = True
+                self._is_ready, self.ready_at = True, now
                 can = self.candidate.model.capabilities
                 if self.session_began_at is None:
                     self.session_began_at = now

@@ -255,7 +255,9 @@ class RealtimeConnectOptions:
     api_key: ApiKey | None = field(default=None, repr=False)
     websocket: WebSocketFactory | None = None
     history: tuple[Past, ...] = ()
-    """What was said before, in order: the model begins with it and says nothing about it."""
+    """What was said before, in order: the model begins with it and says nothing about it. With `resume` the resumed
+    session knows it already.
+    """
     call: "OngoingCall | None" = None
     """The conversation that asks, for a model that outlives its connections."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     Field,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -358,6 +359,12 @@ class AgentSpec(Spec):
             raise ValueError("an agent has a model, or a list of models: give one of the two")
         if len(self.models) > MAX_MODELS:
             raise ValueError(f"at most {MAX_MODELS} models are allowed; these are {len(self.models)}")
+        for i, choice in enumerate(self.choices() if self.models else ()):
+            try:
+                type(self).model_validate(choice.model_dump())
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"models[{i}] contradicts the agent's own fields: {reason}") from None
         return self
 
     def choices(self) -> "tuple[AgentSpec, ...]":

@@ -3,13 +3,20 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
-from agents.candidates import PERMANENT, Candidate, in_order
+from agents.candidates import Candidate, in_order, is_permanent
 from agents.errors import ConfigError, GatewayError, ProviderError
 from agents.events import ModelStep
 from agents.leg import Leg
 from agents.realtime import Past, PastToolCall, RealtimeConnectOptions, SessionResumeConfig
 from agents.unfinished import Unfinished
+
+SHORTEST_ATTEMPT_S: Final = 0.25
+"""In less no model can be asked: the attempt would only hide why the others failed."""
+
+Attempt = tuple[Candidate, str | None]
+"""A model to ask, and the handle of the session to go on with."""
 
 
 class Succession:
@@ -27,12 +34,15 @@ class Succession:
         tell: Callable[[ModelStep], None],
     ) -> None:
         self.options = options
+        self.has_sounded = False
+        """Whether anything was said: then no model is to greet."""
         self._candidates = tuple(candidates)
         self._unfinished = unfinished
         self._tasks = tasks
         self._tell = tell
         self._refused: set[Candidate] = set()
         self._failure: GatewayError | None = None
+        self._legs: list[Leg] = []
 
     @property
     def has_others(self) -> bool:
@@ -46,19 +56,51 @@ class Succession:
             return self._failure
         return ProviderError(str(self._failure or "no model can go on"), code="config", retryable=False)
 
+    def leave_all(self) -> None:
+        """Ends every connection that was made here, soon."""
+        for leg in self._legs:
+            leg.leave()
+
     def failed(self, candidate: Candidate, error: GatewayError) -> None:
         self._failure = error
         self._tell(candidate.failed(error))
-        if not isinstance(error, ProviderError) or error.category in PERMANENT:
+        if is_permanent(error):
             self._refused.add(candidate)
 
-    def attempts(self, last: Leg) -> tuple[tuple[Candidate, str | None], ...]:
-        """Whom to ask, one after the other: who had the conversation, with its handle and without, then the others."""
-        found: list[tuple[Candidate, str | None]] = []
+    def attempts(self, last: Leg) -> tuple[Attempt, ...]:
+        """Whom to ask, one after the other: who had the conversation, with its handle and without, then the others.
+
+        Who was lost as soon as it was there is asked after the others.
+        """
+        again: list[Attempt] = []
         if last.candidate not in self._refused and last.candidate.model.capabilities.resume != "none":
-            found += [(last.candidate, handle) for handle in dict.fromkeys((last.handle, None))]
-        others = [candidate for candidate in in_order(self._candidates)[0] if candidate != last.candidate]
-        return (*found, *((candidate, None) for candidate in others if candidate not in self._refused))
+            again = [(last.candidate, handle) for handle in dict.fromkeys((last.handle, None))]
+        others: list[Attempt] = [
+            (candidate, None)
+            for candidate in in_order(self._candidates)[0]
+            if candidate != last.candidate and candidate not in self._refused
+        ]
+        return (*again, *others) if last.is_proven else (*others, *again)
+
+    async def first(self, last: Leg, until: float) -> Leg | None:
+        """The first connection that is ready to go on, entered. None when it is time, or there is nobody to ask.
+
+        Each model has its share of the time that is left, the loop's clock being at `until` in the end.
+        """
+        clock = asyncio.get_running_loop().time
+        attempts = self.attempts(last)
+        hung: Candidate | None = None
+        for number, (candidate, handle) in enumerate(attempts):
+            if candidate == hung:
+                continue  # without a handle it would hang as well
+            to_ask = len({each for each, _ in attempts[number:]})
+            share_s = (until - clock()) / to_ask
+            if share_s < SHORTEST_ATTEMPT_S:
+                return None
+            if leg := await self.attempt(last, candidate, handle, share_s):
+                return leg
+            hung = candidate if self.failure.code == "timeout" else None
+        return None
 
     async def attempt(self, last: Leg, candidate: Candidate, handle: str | None, timeout_s: float) -> Leg | None:
         """A connection that is ready to go on after the last one, entered; None when it comes to nothing."""
@@ -68,7 +110,9 @@ class Succession:
             async with asyncio.timeout(timeout_s):
                 connection = await candidate.open(options, timeout_s)
                 began_at = last.session_began_at if handle else None
-                leg = Leg(candidate, connection, [_id(past) for past in options.history], began_at)
+                told = [] if handle else [_id(past) for past in options.history]
+                leg = Leg(candidate, connection, told, began_at)
+                self._legs = [each for each in self._legs if not each.is_over] + [leg]
                 await leg.enter(self._tasks)
                 await leg.ready()
         except TimeoutError:
@@ -77,10 +121,10 @@ class Succession:
         except (ProviderError, ConfigError) as error:
             self.failed(candidate, error)
         else:
-            candidate.worked()
             return leg
-        if leg:
-            leg.leave()
+        finally:
+            if leg and not leg.is_ready:
+                leg.leave()
         return None
 
     def _options_for(self, candidate: Candidate, handle: str | None) -> RealtimeConnectOptions:
@@ -88,11 +132,12 @@ class Succession:
         said: tuple[Past, ...] = options.history
         if options.call:
             said += self._unfinished.with_tool_calls(options.call.past)
+        has_greeted = bool(said or handle or self.has_sounded)
         options = replace(
             options,
-            session_config=config and replace(config, greeting=None if said or handle else config.greeting),
+            session_config=config and replace(config, greeting=None if has_greeted else config.greeting),
             resume=SessionResumeConfig(handle) if handle else None,
-            history=() if handle else said,
+            history=said,
         )
         return options if candidate == self._candidates[0] else for_others(options)
 

@@ -8,18 +8,22 @@ from typing import Any
 
 import pytest
 
+from agents.candidates import Candidate
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import (
     AudioInputAppend,
     AudioOutputDelta,
+    ItemCreate,
     ResponseCreate,
     ResponseDone,
     ServerEvent,
     SessionCreated,
     SessionResumable,
+    Tool,
     TranscriptInput,
     TranscriptOutput,
 )
+from agents.lasting import LastingModel
 from agents.providers import provider
 from agents.providers.assemblyai import AssemblyAIModel
 from agents.realtime import (
@@ -36,11 +40,16 @@ from agents.realtime import (
     Voice,
 )
 from agents.schema import AgentSpec
+from agents.tools import tool
+from agents.unfinished import GO_ON
 from channels.carrier.virtual_time import run_virtual
 from tests.fake_assemblyai import KEY, FakeAssemblyAI
 from tests.fake_ear import silence, tone
 from tests.fake_net import in_memory, served
-from tests.rig import Says
+from tests.provider_call import ProviderCall
+from tests.rig import Calls, Says, ToolUse
+from tests.rig_assemblyai import AssemblyAIRig
+from tests.scene import play
 
 HERE = Path()
 SOON = datetime.now(UTC) + timedelta(minutes=5)
@@ -174,6 +183,7 @@ def test_a_lost_session_is_resumed_by_its_id_and_greets_nobody_again() -> None:
         service = FakeAssemblyAI()
         options = RealtimeConnectOptions(websocket=in_memory(service), session_config=SessionConfig(greeting="Hello."))
         async with await model().connect(options) as first:
+            await first.send(ResponseCreate("r1", say="Hello."))
             await events_until(first, ResponseDone)
             service.connections[0].wire.drop()
             with pytest.raises(ProviderError):
@@ -189,6 +199,89 @@ def test_a_lost_session_is_resumed_by_its_id_and_greets_nobody_again() -> None:
         assert service.unended == service.violations == []
 
     run_virtual(main())
+
+
+def test_what_a_resumed_session_was_told_before_stays_in_its_prompt() -> None:
+    async def main() -> None:
+        service = FakeAssemblyAI()
+        config = SessionConfig(instructions="Be kind.")
+        options = RealtimeConnectOptions(websocket=in_memory(service), session_config=config)
+        async with await model().connect(options) as first:
+            await anext(first)
+            await first.send(ItemCreate("user", "My number is 4711."))
+            service.connections[0].wire.drop()
+        history = (PastMessage("1", "user", "My number is 4711."),)
+        options = replace(options, resume=SessionResumeConfig("sess_1"), history=history)
+        async with await model().connect(options) as second:
+            await anext(second)
+            assert [message["type"] for message in service.connections[1].heard] == ["session.resume"]
+            await second.send(ItemCreate("user", "My street is Elm."))
+            prompt = service.connections[1].config["system_prompt"]
+            assert [words in prompt for words in ("Be kind.", "4711", "Elm")] == [True, True, True]
+        assert service.violations == []
+
+    run_virtual(main())
+
+
+def test_a_greeting_that_is_cut_off_is_gone_on_with_and_not_said_again() -> None:
+    async def scene() -> None:
+        rig = AssemblyAIRig()
+        rig.will(Says("Good evening.", 3000, holds=True), Says("And welcome.", 600), Says("Again?", 600))
+        async with ProviderCall(rig, greeting="Good evening.") as call:
+            await call.until(lambda: call.heard_ms > 0)
+            await call.listens(600)
+            rig.drop()
+            await call.listens(9000)
+            asked = [message["instructions"] for message in rig.service.connections[1].sent("reply.create")]
+            assert asked == [GO_ON]
+            assert rig.responses() == 1
+        assert rig.violations == []
+
+    play(scene)
+
+
+def test_what_a_tool_answered_is_not_lost_with_the_connection_that_it_waited_for() -> None:
+    @tool
+    def lookup() -> str:
+        """Looks it up."""
+        return "half past six"
+
+    async def scene() -> None:
+        rig = AssemblyAIRig()
+        rig.will(Calls((ToolUse("lookup"),), Says("Let me look.", 3000)), Says("It is half past six.", 500))
+        async with ProviderCall(rig, tools=(lookup,)) as call:
+            await call.takes_a_turn()
+            await call.until(lambda: any(each.output for each in call.seen(Tool)))
+            assert rig.results() == {}  # the reply that called it is under way
+            rig.drop()
+            await call.until(lambda: rig.connections == 2 and rig.responses() == 1)
+            [create] = rig.service.connections[1].sent("reply.create")
+            assert "half past six" in create["instructions"]
+        assert rig.violations == []
+
+    play(scene)
+
+
+def test_a_stored_agent_that_goes_on_knows_what_was_written_meanwhile() -> None:
+    async def scene() -> None:
+        rig = AssemblyAIRig()
+        rig.service.stored["agent_7"] = {"system_prompt": "You sell tea."}
+        lasting = LastingModel([Candidate(model("agent_7"))])
+        async with ProviderCall(rig, model=lasting, instructions="Be kind.") as call:
+            await call.session.send_message("Is it green?")
+            await call.listens(3000)
+            await rig.expire()
+            await call.session.send_message("And now?")
+            await call.until(lambda: rig.connections == 2 and rig.responses() == 1)
+
+            update, *later = rig.service.connections[1].heard[1:]
+            assert "Is it green?" in update["session"]["system_prompt"]
+            assert "And now?" in rig.service.connections[1].config["system_prompt"]
+            assert "Is it green?" in rig.service.connections[1].config["system_prompt"]
+            assert later[-1]["type"] == "reply.create"
+        assert rig.violations == []
+
+    play(scene)
 
 
 def test_a_session_that_cannot_be_resumed_is_over_and_another_may_go_on() -> None:

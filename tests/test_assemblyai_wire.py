@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +41,9 @@ from agents.events import (
     TranscriptOutput,
     TranscriptOutputDelta,
 )
-from agents.providers.assemblyai.wire import HOLD_S, MAX_HELD_AUDIO_MS, AssemblyAICodec
+from agents.providers.assemblyai.early import MAX_HELD_AUDIO_MS
+from agents.providers.assemblyai.greeting import MAX_HELD_GREETING, MAX_HELD_MS
+from agents.providers.assemblyai.wire import HOLD_S, AssemblyAICodec
 from agents.providers.socket import Answer, WireError
 from agents.providers.wire_json import from_base64, to_base64
 from agents.realtime import (
@@ -208,9 +211,27 @@ def test_the_session_is_there_when_it_is_ready_and_can_be_resumed() -> None:
 def test_what_is_sent_before_waits_until_it_is_ready() -> None:
     side = Side(is_ready=False)
     assert side.sends(AudioInputAppend(AUDIO), ResponseCreate("r1", say="Hello."), AudioInputAppend(AUDIO)) == []
-    _, _, heard, create = side.hears(READY)
+    heard, create, *told = side.hears(READY)
     assert from_base64(heard["audio"]) == AUDIO + AUDIO
     assert create["type"] == "reply.create"
+    assert told == [SessionCreated("sess_1"), SessionResumable("sess_1")]
+
+
+def test_a_stored_agent_is_told_of_all_that_waited_before_anybody_learns_that_it_is_there() -> None:
+    history = (PastMessage("1", "user", "Is it green?"),)
+    side = Side(SessionConfig(instructions="Sell tea."), agent_id="a", history=history, is_ready=False)
+    side.sends(AudioInputAppend(AUDIO), ItemCreate("system", "It rains."), ResponseCreate("r1", say="Yes."))
+    events = side.hears(READY)
+    assert kinds(events) == [
+        "session.update",
+        "input.audio",
+        "session.update",
+        "reply.create",
+        "session.created",
+        "session.resumable",
+    ]
+    assert events[2]["session"]["system_prompt"].startswith(events[0]["session"]["system_prompt"])
+    assert events[2]["session"]["system_prompt"].endswith("It rains.")
 
 
 def test_of_audio_that_waits_the_latest_is_kept_and_sent_in_pieces() -> None:
@@ -275,6 +296,68 @@ def test_a_note_is_added_to_the_prompt_and_stays_in_it() -> None:
     assert update["session"]["system_prompt"] == "Be brief." + notes
 
 
+RESUMED = (PastMessage("1", "user", "My number is 4711."), PastToolCall("c1", "lookup", "{}", "7"))
+
+
+def test_a_resumed_session_is_not_told_again_what_was_said() -> None:
+    side = Side(SessionConfig(instructions="Be kind."), history=RESUMED, resume="sess_1", is_ready=False)
+    assert side.opening == [{"type": "session.resume", "session_id": "sess_1"}]
+    assert told(side.hears(READY)) == []
+
+
+def test_a_note_in_a_resumed_session_takes_nothing_out_of_the_prompt() -> None:
+    side = Side(SessionConfig(instructions="Be kind."), history=RESUMED, resume="sess_1")
+    [update] = side.sends(ItemCreate("system", "It rains."))
+    lines = update["session"]["system_prompt"].splitlines()
+    assert (lines[0], lines[-1]) == ("Be kind.", "It rains.")
+    assert "Caller: My number is 4711." in lines
+    assert "(You called lookup with {}; it answered: 7)" in lines
+
+
+TOOL = ToolSchema(name="t", description="T.", parameters={"type": "object"})
+
+
+def test_a_resumed_session_is_told_all_of_its_configuration_once_it_changes() -> None:
+    volume = {"output": {"volume": 80}, "input": {"turn_detection": {"max_silence": 4000}}}
+    config = SessionConfig(turn_detection=TurnDetection(threshold=0.7), provider_options=volume)
+    config = replace(config, instructions="Be brief.", tools=(TOOL,), transcription=Transcription(prompt="Ann"))
+    side = Side(config, history=RESUMED, resume="sess_1")
+    [update] = side.sends(SessionUpdate(config))
+    session = update["session"]
+    assert session.keys() == {"system_prompt", "tools", "input"}
+    assert session["system_prompt"].startswith("Be brief.\n")
+    assert "Caller: My number is 4711." in session["system_prompt"]
+    assert [tool["name"] for tool in session["tools"]] == ["t"]
+    assert session["input"] == {
+        "turn_detection": {"vad_threshold": 0.7, "max_silence": 4000},
+        "keyterms": ["Ann"],
+    }
+    assert side.sends(SessionUpdate(config)) == []
+
+
+def test_a_resumed_session_that_is_to_answer_is_told_what_tools_found_since_the_caller_spoke() -> None:
+    earlier = (PastToolCall("c0", "weather", "{}", "rain"), PastToolCall("c2", "slow", "{}", None))
+    side = Side(history=(*earlier, *RESUMED), resume="sess_1")
+    [create] = side.sends(ResponseCreate("r1"))
+    assert create["instructions"].splitlines()[1:] == ["(You called lookup with {}; it answered: 7)"]
+    side.hears(started(), DONE)
+    assert side.sends(ResponseCreate("r2")) == [{"type": "reply.create"}]
+    new = Side(history=RESUMED)
+    assert new.sends(ResponseCreate("r1")) == [{"type": "reply.create"}]
+
+
+def test_a_resumed_session_that_has_tools_no_more_is_told_so() -> None:
+    [update] = Side(resume="sess_1").sends(SessionUpdate(SessionConfig()))
+    assert update["session"] == {"system_prompt": "", "tools": []}
+
+
+def test_a_stored_agent_that_is_resumed_keeps_its_own_prompt_and_tools() -> None:
+    side = Side(resume="sess_1", history=RESUMED, agent_id="a")
+    assert side.sends(SessionUpdate(SessionConfig())) == []
+    [update] = side.sends(SessionUpdate(SessionConfig(tools=(TOOL,))))
+    assert update["session"].keys() == {"tools"}
+
+
 def test_a_stored_agents_own_prompt_is_left_alone() -> None:
     side = Side(agent_id="a")
     assert side.sends(ItemCreate("system", "It rains.")) == [
@@ -302,11 +385,105 @@ def test_the_greeting_is_spoken_by_itself_and_is_the_response_that_was_asked_for
     assert again["type"] == "reply.create"
 
 
-def test_a_greeting_that_began_before_it_was_asked_for_is_not_said_twice() -> None:
+GREETING = [
+    "response.created",
+    "item.created",
+    "audio.output.delta",
+    "audio.output.done",
+    "response.done",
+]
+
+
+def test_a_greeting_that_is_spoken_before_it_was_asked_for_is_held_until_it_is() -> None:
     side = Side(SessionConfig(greeting="Hello."))
-    side.hears(started(), audio(), DONE)
+    assert side.hears(started(), audio(), DONE) == []
+    assert side.sends(ResponseCreate("r1", say="Hello.")) == []
+    assert kinds(side.waits()) == GREETING
+    assert side.codec.wait is None
+
+
+def test_a_greeting_that_is_asked_for_while_it_is_spoken_goes_on_in_order() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    assert side.hears(started(), audio()) == []
+    side.sends(ResponseCreate("r1", say="Hello."))
+    assert kinds(side.hears(DONE)) == GREETING
+    assert side.waits() == []
+
+
+def test_what_is_no_part_of_the_greeting_is_told_at_once() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    side.hears(started(), audio())
+    error = {"type": "session.error", "code": "invalid_value", "message": "no"}
+    assert kinds(side.hears({"type": "session.updated"}, error, {"type": "brand.new"})) == [
+        "session.updated",
+        "session.error",
+        "raw",
+    ]
+
+
+def test_a_message_without_sense_loses_nothing_of_a_greeting() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    side.hears(started(), audio())
+    side.sends(ResponseCreate("r1", say="Hello."))
+    with pytest.raises(WireError):
+        side.hears({"type": "reply.audio", "data": "?"})
+    assert kinds(side.hears(DONE)) == GREETING
+
+
+@pytest.mark.parametrize("caller", [STARTED, user("Hello?")])
+def test_a_caller_who_comes_before_the_request_for_the_greeting_hears_it_and_that_was_it(
+    caller: dict[str, Any],
+) -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    side.hears(started(), audio())
+    events = kinds(side.hears(caller, INTERRUPTED, STOPPED))
+    assert events[:3] == GREETING[:3]
+    assert events.index("response.created") < events.index("audio.input.committed")
     assert side.sends(ResponseCreate("r1", say="Hello.")) == []
     assert kinds(side.waits()) == ["response.created", "item.created", "response.done"]
+
+
+def test_a_caller_who_comes_before_the_greeting_does_not_take_it_away() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    side.hears(STARTED, STOPPED, user(" "))
+    assert side.sends(ResponseCreate("r1", say="Hello.")) == []
+    assert kinds([*side.hears(started(), audio(), DONE), *side.waits()]) == GREETING
+
+
+def test_whoever_asks_for_something_else_first_hears_the_greeting_as_well() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    side.hears(started(), audio())
+    assert side.sends(ResponseCreate("r1", say="Listen.")) == []
+    events = side.hears(DONE)
+    assert kinds(events) == [*GREETING, "reply.create"]
+    assert events[-1]["instructions"].endswith("Listen.")
+
+
+def test_a_greeting_that_is_let_go_hurries_no_other_request() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    side.hears(started(), audio(), DONE)
+    side.sends(ResponseCreate("r1", say="Listen."), ResponseCreate("r2", say="Look."))
+    assert kinds(side.hears({"type": "brand.new"})) == [*GREETING, "raw"]
+    assert side.codec.wait is not None
+    assert side.codec.wait.after_s == HOLD_S
+
+
+def test_of_a_greeting_without_end_no_more_is_held_than_a_greeting_has() -> None:
+    side = Side(SessionConfig(greeting="Hello.", output_format=PCMU))
+    second = audio(bytes(8000))
+    assert side.hears(started(), *[second] * (MAX_HELD_MS // 1000)) == []
+    events = side.hears(second)
+    assert kinds(events)[:2] == ["response.created", "item.created"]
+    assert sum(len(event.pcm) for event in events[2:]) == 8 * MAX_HELD_MS + 8000
+    assert kinds(side.hears(second)) == ["audio.output.delta"]
+
+
+def test_words_without_sound_are_not_held_without_end_either() -> None:
+    side = Side(SessionConfig(greeting="Hello."))
+    word = {"type": "transcript.agent.delta", "delta": "a", "start_ms": 0, "end_ms": 0}
+    held = side.hears(started(), *[word] * (MAX_HELD_GREETING - 2))
+    assert held == []
+    assert len(side.hears(word)) == MAX_HELD_GREETING + 1
 
 
 def test_words_to_say_are_asked_for_and_begin_the_response() -> None:

@@ -220,6 +220,30 @@ def test_the_end_of_a_context_that_has_paused_too_long_is_not_waited_for(
     call(rig, talk)
 
 
+@pytest.mark.parametrize("make_rig", [CascadeRig, NovaAndAuraRig, ElevenLabsVoiceRig])
+def test_a_thought_that_ends_after_its_only_sentence_was_spoken_ends_the_response_at_once(
+    monkeypatch: pytest.MonkeyPatch, make_rig: type[CascadeRig]
+) -> None:
+    rig = make_rig()
+
+    async def answer(self: RigBrain, *_: object) -> AsyncIterator[Step]:
+        yield Say("One.")
+        await asyncio.sleep(1)
+
+    monkeypatch.setattr(RigBrain, "answer", answer)
+
+    async def talk(connection: LocalConnection) -> None:
+        began = asyncio.get_running_loop().time()
+        for number in (1, 2):
+            await connection.send(ResponseCreate(f"e{number}"))
+            done, _ = await until(connection, ResponseDone)
+
+            assert done.status == "completed"
+            assert asyncio.get_running_loop().time() - began == pytest.approx(number, abs=0.1)
+
+    call(rig, talk)
+
+
 # ---- interruption ----
 
 

@@ -101,6 +101,29 @@ def test_a_stretch_of_aura_ends_with_the_last_flush_and_not_before_it_is_told_to
     assert list(codec.decode(b"\x03")) == []
 
 
+def test_a_stretch_of_aura_that_was_spoken_before_its_end_is_over_at_once() -> None:
+    codec = AuraCodec()
+    say(codec, "a", "One.")
+    told(codec, type="Flushed", sequence_id=0)
+
+    assert codec.wait is None
+    assert end(codec, "a") == []
+    assert codec.wait is not None and codec.wait.after_s == 0
+    assert list(codec.waited()) == [ResponseDone("a", "completed")]
+    assert codec.wait is None
+
+
+def test_a_stretch_of_aura_that_is_cleared_in_the_moment_of_its_end_waits_for_that_alone() -> None:
+    codec = AuraCodec()
+    say(codec, "a", "One.")
+    told(codec, type="Flushed", sequence_id=0)
+    end(codec, "a")
+
+    assert cancel(codec, "a") == [{"type": "Clear"}]
+    assert codec.wait is None
+    assert told(codec, type="Cleared", sequence_id=1) == [ResponseDone("a", "cancelled")]
+
+
 def test_a_text_that_is_too_long_for_one_message_is_said_in_several() -> None:
     spoken = say(AuraCodec(), "a", "x" * (MAX_TEXT_CHARS + 5))
 

@@ -128,9 +128,9 @@ def test_what_is_sent_before_waits_for_the_settings() -> None:
     assert side.sends(AudioInputAppend(AUDIO), ResponseCreate("r1", say="Hello."), AudioInputAppend(AUDIO)) == []
     told = side.hears({"type": "Welcome", "request_id": "r"}, {"type": "SettingsApplied"})
     assert told[1:] == [
-        SessionCreated("r"),
         AUDIO + AUDIO,
         {"type": "InjectAgentMessage", "message": "Hello.", "behavior": "queue"},
+        SessionCreated("r"),
     ]
 
 
@@ -138,7 +138,7 @@ def test_of_audio_that_waits_the_latest_is_kept() -> None:
     side = Side(SessionConfig(input_format=PCMU, output_format=PCMU), is_ready=False)
     for number in range(MAX_HELD_AUDIO_MS // 1000 + 2):
         assert side.sends(AudioInputAppend(bytes([number]) * 8000)) == []
-    *_, audio = side.hears({"type": "Welcome", "request_id": "r"}, {"type": "SettingsApplied"})
+    *_, audio, _ = side.hears({"type": "Welcome", "request_id": "r"}, {"type": "SettingsApplied"})
     assert len(audio) == MAX_HELD_AUDIO_MS * 8
     assert audio[0] == 2
 

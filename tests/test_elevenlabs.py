@@ -44,6 +44,10 @@ def spec(**fields: Any) -> AgentSpec:
     return AgentSpec.model_validate_json(json.dumps({"model": f"elevenlabs/{AGENT}"} | fields))
 
 
+def override(**parts: Any) -> dict[str, Any]:
+    return {"conversation_config_override": parts}
+
+
 def model_at(fake: FakeElevenLabs, api_key: ApiKey | None = KEY) -> ElevenLabsModel:
     return ElevenLabsModel(AGENT, api_key=api_key, base_url=FAKE_URL, ask=fake.ask)
 
@@ -147,6 +151,8 @@ def test_a_url_credential_is_used_as_it_is_and_wins_over_the_key() -> None:
         (UrlCredential("wss://elevenlabs.test/x", datetime.now(UTC) - timedelta(seconds=1)), ConfigError),
         (UrlCredential("https://elevenlabs.test/x", SOON), ConfigError),
         (UrlCredential("wss://[", SOON), ConfigError),
+        (UrlCredential("wss://elevenlabs.test/x?signature=s#part", SOON), ConfigError),
+        (UrlCredential("wss://elevenlabs.test/x?signature=s#", SOON), ConfigError),
         (TokenCredential("t", SOON), NotSupportedError),
     ],
 )
@@ -232,7 +238,14 @@ def test_a_refusal_has_its_category(category: ErrorCategory) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"[]", b'{"signed_url": 5}', b'{"signed_url": "https://x.test"}', b'{"signed_url": "ws://x.test/plain"}'],
+    [
+        b"",
+        b"[]",
+        b'{"signed_url": 5}',
+        b'{"signed_url": "https://x.test"}',
+        b'{"signed_url": "ws://x.test/plain"}',
+        b'{"signed_url": "wss://x.test/y#z"}',
+    ],
 )
 def test_an_answer_without_a_safe_address_is_malformed_and_not_repeated(answer: bytes) -> None:
     async def ask(
@@ -392,28 +405,36 @@ def test_a_whole_file_of_what_it_can_do_has_no_faults() -> None:
         ({"noise_reduction": "near_field"}, ("noise_reduction",)),
         ({"max_output_tokens": 10}, ("max_output_tokens",)),
         ({"speed": 1.4}, ("speed",)),
-        ({"provider_options": {"public": "yes"}}, ("provider_options",)),
-        ({"provider_options": {"type": "x"}}, ("provider_options",)),
-        (
-            {"provider_options": {"conversation_config_override": {"tts": {"agent_output_audio_format": "x"}}}},
-            ("provider_options",),
-        ),
-        (
-            {"provider_options": {"conversation_config_override": {"asr": {"user_input_audio_format": "x"}}}},
-            ("provider_options",),
-        ),
-        (
-            {"provider_options": {"conversation_config_override": {"conversation": {"text_only": True}}}},
-            ("provider_options",),
-        ),
-        (
-            {
-                "greeting": "Hello!",
-                "provider_options": {"conversation_config_override": {"agent": {"first_message": "Hi!"}}},
-            },
-            ("provider_options",),
-        ),
     ],
 )
 def test_what_it_cannot_do_is_a_fault_of_that_field(fields: dict[str, Any], path: tuple[str, ...]) -> None:
     assert [fault.path for fault in faults(spec(**fields), Path())] == [path]
+
+
+@pytest.mark.parametrize(
+    ("options", "greeting", "words"),
+    [
+        ({"public": "yes"}, None, ("public", "true for an agent that needs no key")),
+        ({"type": "x"}, None, ("type", "leave the type of the message out")),
+        (override(tts={"agent_output_audio_format": "x"}), None, ("tts.agent_output_audio_format", "the audio format")),
+        (override(asr={"user_input_audio_format": "x"}), None, ("asr.user_input_audio_format", "the audio format")),
+        (override(conversation={"text_only": True}), None, ("conversation.text_only", "a call has sound")),
+        (override(agent={"first_message": "Hi!"}), "Hello!", ("agent.first_message", "write one of them only")),
+    ],
+)
+def test_an_option_that_cannot_be_is_a_fault_and_refused_before_any_socket_with_the_same_words(
+    options: dict[str, Any], greeting: str | None, words: tuple[str, str]
+) -> None:
+    found, right = words
+    [fault] = faults(spec(provider_options=options, greeting=greeting), Path())
+    assert (fault.path, fault.found) == (("provider_options",), found)
+    assert right in fault.right
+
+    async def main() -> None:
+        fake = FakeElevenLabs()
+        config = SessionConfig(provider_options=options, greeting=greeting)
+        error = await refused(fake, model_at(fake), NotSupportedError, session_config=config)
+        assert str(error) == f"provider_options: found {fault.found}; {fault.right}"
+        assert fake.requests == []
+
+    run(main())

@@ -15,6 +15,7 @@ from channels.memory import MemoryChannel
 from tests.fake_ear import silence, tone
 from tests.fake_elevenlabs import DEFAULT_EVENTS, ERRORS, Settings
 from tests.fake_elevenlabs_conversation import Conversation
+from tests.provider_call import ProviderCall
 from tests.rig import Calls, Says, ToolUse
 from tests.rig_elevenlabs import ElevenLabsRig
 
@@ -226,3 +227,23 @@ def test_a_tool_that_hangs_up_lets_the_goodbye_be_heard() -> None:
         assert played(call) == 1500
 
     play(Call(rig, tools=(hang_up,)), scene)
+
+
+def test_another_conversation_hears_what_was_said_before_it_hears_anything_else() -> None:
+    rig = ElevenLabsRig()
+    rig.will(Says("Welcome!", audio_ms=300))
+
+    async def main() -> None:
+        async with ProviderCall(rig, greeting="Welcome!") as call:
+            await call.until_heard_out()
+            rig.drop()
+            await call.session.send_message("And now?")
+            await call.listens(1000)
+
+        opening, first, *rest = rig.fake.conversations[1].heard.messages
+        assert (opening["type"], first["type"]) == ("conversation_initiation_client_data", "contextual_update")
+        assert '{"role":"assistant","text":"Welcome!"}' in first["text"]
+        assert {"user_message"} <= {each.get("type") for each in rest}
+        assert rig.violations == []
+
+    run_virtual(main())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 
 from agents import mulaw
@@ -39,8 +40,8 @@ from agents.events import (
     TranscriptOutputDelta,
 )
 from agents.providers.elevenlabs.agent import ANNOUNCED_S, ANSWER_S, ENDED_S, GAP_S
-from agents.providers.elevenlabs.wire import HELD_TEXT_S
-from agents.providers.socket import WireError
+from agents.providers.elevenlabs.wire import HELD_TEXT_S, ElevenLabsCodec
+from agents.providers.socket import Answer, WireError
 from agents.realtime import (
     PCM,
     PCMU,
@@ -52,7 +53,7 @@ from agents.realtime import (
     TurnDetection,
     Voice,
 )
-from tests.elevenlabs_talk import Talk, kinds
+from tests.elevenlabs_talk import Talk, kinds, message
 from tests.fake_ear import tone
 
 SOUND = tone(100)
@@ -124,6 +125,20 @@ def test_the_session_begins_with_the_formats_and_what_was_sent_before_follows() 
     assert [next(iter(each)) for each in talk.answers] == ["user_audio_chunk", "type"]
     assert talk.answers[1] == {"type": "contextual_update", "text": "Be brief."}
     assert talk.becomes_ready() == []
+
+
+def test_the_session_is_there_once_its_history_and_what_was_sent_before_are_said() -> None:
+    codec = ElevenLabsCodec(SessionConfig(), (PastMessage("1", "user", "Hello?"),), name="el")
+    for event in (SessionUpdate(SessionConfig()), second(20), ResponseCreate("e", say="Hello.")):
+        assert codec.encode(event) == () or isinstance(event, SessionUpdate)
+    formats = {"user_input_audio_format": "pcm_24000", "agent_output_audio_format": "pcm_24000"}
+
+    *before, last = codec.decode(message("conversation_initiation_metadata", conversation_id="conv_1", **formats))
+
+    said = [orjson.loads(each.message) for each in before if isinstance(each, Answer)]
+    assert [each.get("type", "audio") for each in said] == ["contextual_update", "audio", "user_message"]
+    assert len(said) == len(before)
+    assert last == SessionCreated("conv_1")
 
 
 def test_of_the_audio_before_the_beginning_the_newest_two_seconds_count() -> None:

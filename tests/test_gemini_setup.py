@@ -166,6 +166,7 @@ def test_a_rule_makes_a_function_one_that_does_not_block() -> None:
         ({"functions": {"other": {"behavior": "NON_BLOCKING"}}}, "other"),
         ({"tools": "googleSearch"}, "a list"),
         ({"apiVersion": "beta"}, "v1beta"),
+        ({"model": "models/other"}, r"^provider_options: found model; say it in model: gemini/"),
     ],
 )
 def test_options_that_could_have_no_effect_are_refused(options: dict[str, Any], match: str) -> None:

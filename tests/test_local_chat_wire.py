@@ -54,10 +54,10 @@ def test_provider_options_are_merged_deep() -> None:
     assert body["seed"] == 3
 
 
-def test_instructions_of_a_response_stand_in_for_the_configured_ones() -> None:
+def test_instructions_of_a_response_come_after_the_configured_ones() -> None:
     body = request_body(BRAIN, SessionConfig(instructions="Be kind."), [], "Be brief.")
 
-    assert body["messages"] == [{"role": "system", "content": "Be brief."}]
+    assert body["messages"] == [{"role": "system", "content": "Be kind.\n\nBe brief."}]
 
 
 def test_what_was_not_heard_is_not_in_the_messages() -> None:

@@ -36,6 +36,8 @@ from tests.fake_openai import KEY, FakeOpenAI
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 
+MCP = {"tools": [{"type": "mcp", "server_label": "crm"}]}
+
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(main, 20))
@@ -475,13 +477,6 @@ def test_a_plain_file_has_no_faults_and_its_session_can_be_said(name: str) -> No
         ("qwen/m", {"turn_detection": {"interrupt_response": False}}, ("turn_detection", "interrupt_response"), "out"),
         ("speaches/m", {"interruption": {"min_words": 2}}, ("interruption",), "speaches"),
         ("localai/m", {"interruption": {"protect_greeting": True}}, ("interruption",), "LocalAI"),
-        ("qwen/m", {"provider_options": {"input_audio_format": "pcm"}}, ("provider_options",), "format"),
-        (
-            "openai/m",
-            {"provider_options": {"tools": [{"type": "mcp", "server_label": "crm"}]}},
-            ("provider_options", "tools"),
-            "require_approval: never",
-        ),
     ],
 )
 def test_what_a_service_would_refuse_is_a_fault_of_its_field(
@@ -504,3 +499,26 @@ def test_what_a_service_would_refuse_is_a_fault_of_its_field(
 )
 def test_what_a_service_can_do_is_no_fault(model: str, fields: dict[str, Any]) -> None:
     assert faults(spec(model, **fields), Path()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "path", "found", "right"),
+    [
+        ("openai", {"audio": {"input": {"format": {}}}}, "provider_options", "audio.input.format", "agree on it"),
+        ("xai", {"audio": {"output": {"format": {}}}}, "provider_options", "audio.output.format", "agree on it"),
+        ("qwen", {"input_audio_format": "pcm"}, "provider_options", "input_audio_format", "agree on it"),
+        ("openai", MCP, "provider_options.tools", "an mcp tool that asks for approval", "require_approval: never"),
+    ],
+)
+def test_an_option_that_cannot_be_is_a_fault_and_refused_before_any_socket_with_the_same_words(
+    name: str, options: dict[str, Any], path: str, found: str, right: str
+) -> None:
+    [fault] = faults(spec(f"{name}/m", provider_options=options), Path())
+    assert (".".join(map(str, fault.path)), fault.found) == (path, found)
+    assert right in fault.right
+
+    model, factory = OpenAIModel("m", api_key="k", base_url="https://x.example", dialect=DIALECTS[name]), NoSocket()
+    with pytest.raises(NotSupportedError) as caught:
+        asyncio.run(_connect(model, session_config=SessionConfig(provider_options=options), websocket=factory))
+    assert str(caught.value) == f"{path}: found {found}; {fault.right}"
+    assert factory.asked == []

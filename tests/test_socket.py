@@ -1,10 +1,13 @@
 """The provider socket loop against real sockets on loopback, and against sockets that hang."""
 
 import asyncio
+import json
 import logging
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -784,6 +787,62 @@ def test_a_peer_that_repeats_the_key_does_not_bring_it_into_our_message() -> Non
     error = refused(401, body, "words.test", "WORDS_KEY", secrets=HEADERS.values())
     assert "bad key" in str(error)
     assert KEY not in repr(error)
+
+
+async def refusal_at(url: str) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        await open_socket(url, HEADERS, RealtimeConnectOptions(), key_name="WORDS_KEY")
+    return caught.value
+
+
+def test_a_peer_that_repeats_the_address_does_not_bring_its_secrets_into_our_message() -> None:
+    signature, token = "sig/0123456789+abc", "tok-0123456789"
+    query = f"model=words-one&token={token}&signature={quote_plus(signature)}"
+
+    def refuse(connection: ServerConnection, request: Request) -> Response | None:
+        said = f"{signature} and {token} of {request.path} are for another model than words-one"
+        return Response(403, "Forbidden", Headers(), json.dumps({"error": {"message": said}}).encode())
+
+    async def handler(socket: ServerConnection) -> None: ...
+
+    async def main() -> None:
+        async with serve(handler, "127.0.0.1", 0, process_request=refuse) as server:
+            error = await refusal_at(f"{address(server)}?{query}")
+        assert error.code == "auth"
+        assert "are for another model than words-one" in str(error)
+        for secret in (signature, quote_plus(signature), token):
+            assert secret not in str(error)
+
+    run(main())
+
+
+def test_an_address_that_is_none_is_told_without_the_address() -> None:
+    async def main() -> None:
+        error = await refusal_at("ws://words.test/x?signature=sig-0123456789#part")
+        assert (error.code, error.retryable) == ("invalid_request", False)
+        assert "words.test" in str(error) and "fragment" in str(error)
+        assert "signature" not in "".join(traceback.format_exception(error))
+
+    run(main())
+
+
+def test_a_proxy_that_is_none_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "gopher://me:pass-0123456789@proxy.test")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def main() -> None:
+        error = await refusal_at("wss://words.test/x")
+        assert (error.code, error.retryable) == ("invalid_request", False)
+        assert "proxy" in str(error) and "gopher" in str(error)
+        assert "pass-0123456789" not in "".join(traceback.format_exception(error))
+
+    run(main())
+
+
+def test_a_secret_that_another_begins_with_leaves_nothing_of_the_longer_one() -> None:
+    body = b'{"error": {"message": "no 12345678-the-rest here"}}'
+    error = refused(404, body, "words.test", "WORDS_KEY", secrets=["12345678", "12345678-the-rest"])
+    assert "the-rest" not in str(error)
 
 
 def test_a_key_on_the_edge_of_what_fits_a_log_line_is_cut_out_too() -> None:

@@ -7,7 +7,7 @@ from agents.cascade import deepgram
 from agents.cascade.mouth_wire import MouthCodec, cannot_speak, sound
 from agents.errors import ProviderError
 from agents.events import RawEvent, ResponseDone, ServerEvent
-from agents.providers.socket import Answer, WireError
+from agents.providers.socket import Answer, Wait, WireError
 from agents.providers.wire_json import read_object, write
 from agents.realtime import AudioFormat, Voice
 
@@ -57,6 +57,8 @@ class AuraCodec(MouthCodec):
         self._is_ending = True
         if self._unflushed:
             yield from self._flush()
+        elif not self._flushes:
+            self.wait = Wait(0)  # all of it was spoken before: nothing that is still to come tells of the end
 
     def _flush(self) -> Iterator[str]:
         self._flushes += 1
@@ -65,6 +67,7 @@ class AuraCodec(MouthCodec):
 
     def _cancel(self, stretch: str) -> Iterator[str]:
         self._is_clearing = True
+        self.wait = None
         yield write({"type": "Clear"})
 
     def decode(self, message: str | bytes) -> Iterator[ServerEvent | Answer | ProviderError]:
@@ -85,6 +88,10 @@ class AuraCodec(MouthCodec):
                     yield RawEvent(kind, fields)
             case _:
                 raise WireError("expected a type")
+
+    def waited(self) -> Iterator[ServerEvent]:
+        self.wait = None
+        yield from self._over("completed")
 
     def _flushed(self) -> Iterator[ServerEvent]:
         if self._is_clearing:

@@ -40,6 +40,6 @@ class Brain(Protocol):
     ) -> AsyncGenerator[Step]:
         """The answer to the conversation so far, step by step; `asked` is what no answer was given to yet.
 
-        `instructions` stand in for the configured ones. Raises ProviderError when thinking fails. May be stopped at
+        `instructions` come after the configured ones. Raises ProviderError when thinking fails. May be stopped at
         any step.
         """

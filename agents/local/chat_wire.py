@@ -26,7 +26,7 @@ def request_body(
     """The body that asks for a streamed answer to the conversation, as the caller heard it."""
     body: dict[str, Any] = {
         "model": brain.model,
-        "messages": messages(items, instructions or config.instructions),
+        "messages": messages(items, "\n\n".join(filter(None, (config.instructions, instructions)))),
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": config.max_output_tokens or brain.max_tokens,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import aiohttp
 
 from agents.errors import ConfigError, NotSupportedError, ProviderError
-from agents.providers.socket import refused
+from agents.providers.socket import fit_for_log, refused, secrets_of
 from agents.realtime import ApiKey, ClientCredential, TokenCredential, refuse_expired
 
 KEY_TIMEOUT_S: Final = 5.0
@@ -94,6 +94,7 @@ async def ask(method: str, url: str, headers: Mapping[str, str], body: bytes | N
     Raises ProviderError: `auth`, `timeout`, `network`, `malformed`, or what the peer refused.
     """
     peer = urlsplit(url).netloc.rpartition("@")[2]
+    secrets = secrets_of(url, headers)
     waiting = aiohttp.ClientTimeout(total=AUTHENTICATE_TIMEOUT_S)
     if body is not None:
         headers = {**headers, "Content-Type": "application/json"}
@@ -108,10 +109,11 @@ async def ask(method: str, url: str, headers: Mapping[str, str], body: bytes | N
                 if len(answer) > MAX_ANSWER_BYTES:
                     raise ProviderError(f"{peer} answered without end", code="malformed", retryable=False)
             if response.status not in (200, 201):
-                raise refused(response.status, answer, peer, key_name, secrets=headers.values())
+                raise refused(response.status, answer, peer, key_name, secrets=secrets)
             return answer
     except TimeoutError as error:
         problem = f"{peer} gave no credential within {AUTHENTICATE_TIMEOUT_S:g} s"
         raise ProviderError(problem, code="timeout", retryable=True) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise ProviderError(f"cannot reach {peer}: {error}", code="network", retryable=True) from error
+        problem = f"cannot reach {peer}: {fit_for_log(str(error), secrets)}"
+        raise ProviderError(problem, code="network", retryable=True) from error

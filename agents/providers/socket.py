@@ -11,10 +11,10 @@ from functools import partial
 from math import inf
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, Self, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, InvalidURI, WebSocketException
 
 from agents.errors import GatewayError, ProviderError
 from agents.events import ClientEvent, ServerEvent, SessionCreated, SessionError
@@ -57,6 +57,11 @@ MAX_EXPLANATION_CHARS: Final = 300
 MAX_CODE_CHARS: Final = 100
 """What fits a log line of a peer's explanation, and of its code for an error."""
 
+NO_SECRETS: Final = frozenset(
+    {"agent_id", "api-version", "deployment", "encoding", "language", "model", "model_id", "output_format"}
+)
+"""Parameters of an address whose values a peer's explanation may repeat: an operator needs them to mend it."""
+
 # The library's debug output has every header and every frame, the key and the callers' voices among them.
 _quiet = logging.getLogger(f"{__name__}.frames")
 _quiet.setLevel(logging.INFO)
@@ -91,7 +96,8 @@ class Wait:
 class Codec(ABC):
     """A provider's wire, without I/O and without a clock; one object for each connection.
 
-    A wire that is not ready at once holds what it is given until it is, and says it then in an `Answer`.
+    A wire that is not ready at once holds what it is given until it is, and says it then in an `Answer`, before the
+    SessionCreated: whoever waits for that goes on from there.
     """
 
     keepalive: KeepAlive | None = None
@@ -212,7 +218,8 @@ class SocketConnection:
                 break
             except OSError as error:
                 raise ProviderError(f"the connection was lost: {error}", code="network", retryable=True) from error
-            self._decoded = iter(self._codec.waited() if message is None else self._decode(message))
+            if not self._is_closed:
+                self._decoded = iter(self._codec.waited() if message is None else self._decode(message))
         raise StopAsyncIteration
 
     async def _receive(self) -> str | bytes | None:
@@ -229,6 +236,8 @@ class SocketConnection:
                     raise
             finally:
                 self._deadline = None
+            if self._is_closed:
+                return None
             alive = self._codec.keepalive
             if alive is not None and clock() >= self._sent_at + alive.after_s:
                 await self._write((alive.message,))
@@ -256,9 +265,11 @@ class SocketConnection:
         return self._codec.loss(frame.code, frame.reason[:MAX_EXPLANATION_CHARS])
 
     async def close(self) -> None:
-        """Ends the conversation; takes at most CLOSE_TIMEOUT_S."""
+        """Ends the conversation, and the iteration at once; takes at most CLOSE_TIMEOUT_S."""
         if not self._is_closed:
             self._is_closed = True
+            if self._deadline is not None and not self._deadline.expired():
+                self._deadline.reschedule(asyncio.get_running_loop().time())
             await _shut(self._socket, self._codec.farewell())
 
     async def __aenter__(self) -> Self:
@@ -314,11 +325,21 @@ async def open_socket(
             problem = f"{peer} did not open a session within {OPEN_TIMEOUT_S:g} s"
             raise ProviderError(problem, code="timeout", retryable=True) from error
         except ExceptionGroup as group:
-            _raise_why_not_open(group.exceptions[0], peer, key_name, secrets=headers.values())
+            _raise_why_not_open(group.exceptions[0], peer, key_name, secrets=secrets_of(url, headers))
         if abort.is_set():
             raise aborted
         unless_open.pop_all()
     return socket
+
+
+def secrets_of(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What no message may repeat of a request: the values of its headers and of its address, but for NO_SECRETS."""
+    found = [*headers.values()]
+    for parameter in urlsplit(url).query.split("&"):
+        name, _, value = parameter.partition("=")
+        if name not in NO_SECRETS:
+            found += (value, unquote_plus(value))
+    return tuple(found)
 
 
 def refused(
@@ -326,7 +347,7 @@ def refused(
 ) -> ProviderError:
     """What an HTTP answer other than success means. `secrets` are cut out of the peer's explanation."""
     code, why = _explanation(body)
-    why = _fit_for_log(why, secrets)
+    why = fit_for_log(why, secrets)
     said = f"{peer} answered {status}{f': {why}' if why else ''}"
     if status in (401, 403) and code not in PERMANENT_CODES:
         return ProviderError(f"{said}; check {key_name}", code="auth", retryable=False)
@@ -405,18 +426,22 @@ def _raise_why_not_open(error: Exception, peer: str, key_name: str, *, secrets: 
     match error:
         case InvalidStatus(response=response):
             raise refused(response.status_code, response.body, peer, key_name, secrets=secrets) from error
+        case InvalidURI(msg=wrong) | InvalidProxy(msg=wrong):  # their texts have whole addresses, with all secrets
+            whose = "the proxy's address" if isinstance(error, InvalidProxy) else "its address"
+            problem = f"cannot reach {peer}: {whose} cannot be used: {wrong}"
+            raise ProviderError(problem, code="invalid_request", retryable=False) from None
         case OSError() | WebSocketException():
-            problem = f"cannot reach {peer}: {_fit_for_log(str(error), secrets)}"
+            problem = f"cannot reach {peer}: {fit_for_log(str(error), secrets)}"
             raise ProviderError(problem, code="network", retryable=True) from error
         case _:
             raise error
 
 
-def _fit_for_log(said: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        for word in secret.split():
-            if len(word) >= 8:
-                said = said.replace(word, "…")
+def fit_for_log(said: str, secrets: Iterable[str]) -> str:
+    """What was said, without the words of the secrets and not longer than a log line has room for."""
+    words = {word for secret in secrets for word in secret.split() if len(word) >= 8}
+    for word in sorted(words, key=len, reverse=True):  # one may begin with another
+        said = said.replace(word, "…")
     return said[:MAX_EXPLANATION_CHARS]
 
 

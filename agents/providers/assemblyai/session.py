@@ -95,6 +95,17 @@ def changes(before: SessionConfig, after: SessionConfig) -> JsonObject:
     return session
 
 
+def everything(config: SessionConfig, *, is_stored: bool) -> JsonObject:
+    """All that can change, but for the prompt, as it is to be: for a session of which nobody knows what it was told.
+
+    A stored agent without tools from here keeps its own.
+    """
+    session = session_object(config)
+    mutable = {name: session["input"][name] for name in _MUTABLE_INPUT if name in session["input"]}
+    told: JsonObject = {"input": mutable} if mutable else {}
+    return told if is_stored and not config.tools else told | {"tools": session["tools"]}
+
+
 def prompt(config: SessionConfig, history: Iterable[Past], notes: Sequence[str]) -> str:
     """The instructions; after them what was said before, and what became known during the call."""
     parts = [config.instructions or ""]
@@ -103,6 +114,17 @@ def prompt(config: SessionConfig, history: Iterable[Past], notes: Sequence[str])
     if notes:
         parts.append("What has become known meanwhile:\n" + "\n".join(notes))
     return "\n\n".join(part for part in parts if part)
+
+
+def found_since(history: Iterable[Past]) -> list[str]:
+    """What tools have answered since the caller's last words."""
+    found: list[str] = []
+    for past in history:
+        if isinstance(past, PastMessage):
+            found = [] if past.role == "user" else found
+        elif line := _line(past):
+            found.append(line)
+    return found
 
 
 def _line(past: Past) -> str:

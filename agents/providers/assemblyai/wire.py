@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 from agents.errors import NotSupportedError, ProviderError
 from agents.events import (
@@ -19,9 +19,11 @@ from agents.events import (
     ToolResult,
 )
 from agents.providers.assemblyai import errors as errors
+from agents.providers.assemblyai.early import EarlyEvents
 from agents.providers.assemblyai.exchange import Exchange
 from agents.providers.assemblyai.fields import arguments, encoding, heard, text
-from agents.providers.assemblyai.session import ENCODINGS, changes, opening, prompt, told_later
+from agents.providers.assemblyai.greeting import Greeting
+from agents.providers.assemblyai.session import ENCODINGS, changes, everything, found_since, opening, prompt, told_later
 from agents.providers.socket import Answer, Codec, Wait
 from agents.providers.wire_audio import WireAudio
 from agents.providers.wire_json import (
@@ -35,17 +37,8 @@ from agents.providers.wire_json import (
 )
 from agents.realtime import PCM, AudioFormat, Past, SessionConfig, TurnDetection
 
-MAX_HELD_AUDIO_MS: Final = 5_000
-"""Of the caller's audio that waits for the session to be ready, the latest: nobody is answered later than that."""
-
-MAX_HELD_EVENTS: Final = 100
-"""Other events that wait for it; a session asks for a handful."""
-
 MAX_NOTES: Final = 100
 """Of what became known during the call, the latest that the prompt holds."""
-
-SLICE_MS: Final = 1_000
-"""Audio that waited goes out in pieces of this length."""
 
 HOLD_S: Final = 3.0
 """How long a tool's result or a request is held back for the reply to a turn, which a noise does not get."""
@@ -57,7 +50,10 @@ class AssemblyAICodec(Codec):
     """One connection: its first `SessionUpdate` opens the session, whatever it holds.
 
     `agent_id` is an agent stored at AssemblyAI. `history` is what the conversation begins with; `resume` the id of the
-    session that it goes on with.
+    session that it goes on with: that one knows the history, which is then told again only where a new prompt takes the
+    place of one that had it.
+
+    A greeting is spoken by itself: it is held back until it is asked for.
     """
 
     def __init__(
@@ -70,17 +66,17 @@ class AssemblyAICodec(Codec):
     ) -> None:
         """Raises NotSupportedError for what the wire cannot say."""
         self._config = config
-        self._history = () if resume else history
+        self._history = history
         self._notes: deque[str] = deque(maxlen=MAX_NOTES)
         self._is_stored = agent_id is not None
         self._opening: JsonObject | None = opening(config, agent_id, self._history, resume)
         is_greeted = not (history or resume or agent_id) and config.greeting is not None
-        self._greeting: Literal["due", "begun"] | None = "due" if is_greeted else None
-        self._is_new = resume is None
+        self._greeting = Greeting(config.greeting if is_greeted else None, config.output_format.bytes_per_ms)
+        self._is_new = self._is_config_known = resume is None
         self._is_ready = self._is_over = False
-        self._held: deque[ClientEvent] = deque(maxlen=MAX_HELD_EVENTS)
-        self._held_audio = bytearray()
+        self._early = EarlyEvents(config.input_format.bytes_per_ms)
         self._unsaid: deque[str] = deque(maxlen=MAX_NOTES)
+        self._found = found_since(history) if resume else []
         self._moot = 0
         self._ear = WireAudio(config.input_format, config.input_format)
         turns = config.turn_detection
@@ -93,34 +89,30 @@ class AssemblyAICodec(Codec):
     # ---- to AssemblyAI ----
 
     def encode(self, event: ClientEvent) -> tuple[str, ...]:
-        if isinstance(event, AudioInputAppend):
-            return self._audio(event.pcm)
         if self._opening is not None and isinstance(event, SessionUpdate):
             first, self._opening = self._opening, None
             return (write(first),)
         self._refuse_unspeakable(event)
         if not self._is_ready:
-            self._held.append(event)
+            self._early.hold(event)
             return ()
-        return tuple(map(write, self._messages(event)))
+        return tuple(self._encoded(event))
 
     def farewell(self) -> tuple[str, ...]:
         """What ends the session at once: without it AssemblyAI keeps it, and charges for it, for half a minute."""
         return () if self._is_over or self._opening else ('{"type":"session.end"}',)
 
-    def _audio(self, audio: bytes) -> tuple[str, ...]:
-        if self._is_ready:
-            on_wire = self._ear.feed(audio)
-            return (heard(on_wire),) if on_wire else ()
-        self._held_audio += audio
-        del self._held_audio[: -MAX_HELD_AUDIO_MS * self._config.input_format.bytes_per_ms]
-        return ()
+    def _encoded(self, event: ClientEvent) -> Iterator[str]:
+        if not isinstance(event, AudioInputAppend):
+            yield from map(write, self._messages(event))
+        elif on_wire := self._ear.feed(event.pcm):
+            yield heard(on_wire)
 
     def _refuse_unspeakable(self, event: ClientEvent) -> None:
         match event:
             case SessionUpdate(config):
                 changes(self._config, config)
-            case ItemCreate() | ResponseCreate() | ToolResult():
+            case AudioInputAppend() | ItemCreate() | ResponseCreate() | ToolResult():
                 pass
             case _:
                 raise NotSupportedError(f"AssemblyAI has no {event.kind}")
@@ -142,12 +134,13 @@ class AssemblyAICodec(Codec):
 
     def _respond(self, event: ResponseCreate) -> None:
         exchange = self._exchange
-        if self._greeting and event.say == self._config.greeting:
-            if self._greeting == "due":
+        is_greeting = self._greeting.is_asked_for(event.say)
+        self._greeting.let_go()
+        if is_greeting:
+            if not self._greeting.has_begun:
                 exchange.ask(event)
-            else:
+            elif not self._greeting.is_due:
                 self._moot += 1
-            self._greeting = None
             return
         wanted = [event.instructions] if event.instructions else []
         if event.say is not None:
@@ -155,6 +148,9 @@ class AssemblyAICodec(Codec):
         elif self._unsaid:
             wanted += ["The caller has written this just now; answer it:", *self._unsaid]
             self._unsaid.clear()
+        elif self._found:  # a result may have waited for the end of a reply when its connection broke
+            wanted += ["Before you answer, know this, if you do not yet:", *self._found]
+            self._found = []
         if wanted:
             exchange.ask(event, {"type": "reply.create", "instructions": "\n".join(wanted)})
         elif exchange.answers_anyway:
@@ -168,9 +164,14 @@ class AssemblyAICodec(Codec):
     def _update(self, config: SessionConfig) -> Iterator[JsonObject]:
         session = changes(self._config, config)
         notes = tuple(self._notes)
-        if (known := prompt(config, self._history, notes)) != prompt(self._config, self._history, notes):
+        known = prompt(config, self._history, notes)
+        is_known = known == prompt(self._config, self._history, notes)
+        if not self._is_config_known:
+            session = everything(config, is_stored=self._is_stored)
+            is_known = self._is_stored and not config.instructions
+        if not is_known:
             session["system_prompt"] = known
-        self._config = config
+        self._config, self._is_config_known = config, True
         if session:
             yield {"type": "session.update", "session": session}
 
@@ -185,11 +186,11 @@ class AssemblyAICodec(Codec):
     def _due(self) -> Iterator[JsonObject]:
         """What may be sent now; and what may not, but not for ever."""
         yield from self._exchange.due()
-        if self._moot:
+        if self._moot or self._greeting.is_due:
             self.wait = Wait(0)
         elif not self._exchange.is_held_up:
             self.wait = None
-        elif self.wait is None:
+        elif self.wait is None or not self.wait.after_s:
             self.wait = Wait(HOLD_S)
 
     # ---- from AssemblyAI ----
@@ -214,7 +215,7 @@ class AssemblyAICodec(Codec):
                 yield SessionResumable(None)
                 yield ProviderError(problem, code="session_expired", retryable=True)
             case _ if self._is_ready:
-                yield from self._said(kind, fields)
+                yield from self._greeting.told(self._said(kind, fields))
                 for wanted in self._due():
                     yield Answer(write(wanted))
             case _:
@@ -222,12 +223,12 @@ class AssemblyAICodec(Codec):
 
     def waited(self) -> Iterator[ServerEvent | Answer]:
         self.wait = None
-        if self._moot:
-            moot, self._moot = self._moot, 0
-            for _ in range(moot):
-                yield from self._exchange.nothing_to_say()
-        else:
+        moot, self._moot = self._moot, 0
+        if not (moot or self._greeting.is_due):
             self._exchange.hold_no_longer()
+        yield from self._greeting.told()
+        for _ in range(moot):
+            yield from self._exchange.nothing_to_say()
         for wanted in self._due():
             yield Answer(write(wanted))
 
@@ -248,15 +249,11 @@ class AssemblyAICodec(Codec):
         spoken = self._on_wire(speaks, self._config.output_format)
         self._exchange.voice = WireAudio(spoken, self._config.output_format)
         self._is_ready = True
-        yield SessionCreated(session_id)
-        yield SessionResumable(session_id)
         yield from map(Answer, map(write, self._own_words()))
-        size = SLICE_MS * self._config.input_format.bytes_per_ms
-        for at in range(0, len(self._held_audio), size):
-            yield Answer(heard(self._ear.feed(bytes(self._held_audio[at : at + size]))))
-        self._held_audio.clear()
-        while self._held:
-            yield from map(Answer, map(write, self._messages(self._held.popleft())))
+        for each in self._early.take():
+            yield from map(Answer, self._encoded(each))
+        yield SessionCreated(session_id)  # whoever waits for it sends at once
+        yield SessionResumable(session_id)
 
     def _on_wire(self, told: str | None, wanted: AudioFormat) -> AudioFormat:
         """The format of one direction: as the server says, else as it was asked for, or is by default."""
@@ -281,7 +278,6 @@ class AssemblyAICodec(Codec):
                 yield from exchange.user_said(text(fields, "text"))
             case "reply.started":
                 yield from exchange.reply_started(text(fields, "reply_id"))
-                self._greeting = self._greeting and "begun"
             case "reply.audio":
                 yield from exchange.audio(from_base64(text(fields, "data")))
             case "transcript.agent.delta":

@@ -195,13 +195,13 @@ class DeepgramCodec(Codec):
             return
         self._is_ready = True
         self.keepalive = KeepAlive('{"type":"KeepAlive"}', KEEPALIVE_S)
-        yield SessionCreated(self._session_id)
         if self._held_audio:
             yield Answer(bytes(self._held_audio))
             self._held_audio.clear()
         while self._held:
             for message in self._messages(self._held.popleft()):
                 yield Answer(write(message))
+        yield SessionCreated(self._session_id)
 
     def _warned(self, code: str, description: str) -> Iterator[ServerEvent]:
         if code in errors.REFUSED_INJECTIONS:

@@ -15,7 +15,7 @@ from agents.barge_in import BargeInRules
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import SessionUpdate
 from agents.providers import Fault, access
-from agents.providers.elevenlabs.start import PLATFORM, SPEED_RANGE, first_message, misplaced
+from agents.providers.elevenlabs.start import PLATFORM, SPEED_RANGE, misplaced, option_faults
 from agents.providers.elevenlabs.wire import ElevenLabsCodec
 from agents.providers.socket import SocketConnection, open_socket
 from agents.realtime import (
@@ -114,7 +114,8 @@ class ElevenLabsModel:
         match options.credential:
             case UrlCredential(url):
                 refuse_expired(options.credential)
-                return _with_query(_checked(url, ConfigError("the url credential should begin with wss://")), query)
+                wrong = ConfigError("the url credential should begin with wss:// and have no # in it")
+                return _with_query(_checked(url, wrong), query)
             case TokenCredential():
                 raise NotSupportedError("ElevenLabs takes a url credential, not a token credential")
         if is_public and options.api_key is None:
@@ -161,7 +162,7 @@ def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
     slowest, fastest = SPEED_RANGE
     if spec.speed is not None and not slowest <= spec.speed <= fastest:
         found.append(Fault(("speed",), f"{spec.speed:g}", f"ElevenLabs speaks at {slowest:g} to {fastest:g}"))
-    return found + _option_faults(spec)
+    return [*found, *option_faults(spec.provider_options, spec.greeting)]
 
 
 def missing_key(spec: AgentSpec, environment: Mapping[str, str]) -> str | None:
@@ -186,32 +187,12 @@ def _weighing_faults(spec: AgentSpec) -> list[Fault]:
     ]
 
 
-def _option_faults(spec: AgentSpec) -> list[Fault]:
-    at, options, found = ("provider_options",), spec.provider_options, []
-    if not isinstance(options.get("public", False), bool):
-        found.append(Fault(at, "public", "public is true for an agent that needs no key, else false"))
-    if "type" in options:
-        found.append(Fault(at, "type", "leave the type of the message out"))
-    match options:
-        case {"conversation_config_override": {"tts": {"agent_output_audio_format": _}}}:
-            found.append(Fault(at, "tts.agent_output_audio_format", f"the audio format {PLATFORM}"))
-    match options:
-        case {"conversation_config_override": {"asr": {"user_input_audio_format": _}}}:
-            found.append(Fault(at, "asr.user_input_audio_format", f"the audio format {PLATFORM}"))
-    match options:
-        case {"conversation_config_override": {"conversation": {"text_only": True}}}:
-            found.append(Fault(at, "conversation.text_only", "a call has sound; leave it out"))
-    if spec.greeting is not None and first_message(options) is not None:
-        found.append(Fault(at, "agent.first_message", "the greeting is the first message; write one of them only"))
-    return found
-
-
 # ---- addresses ----
 
 
 def _checked(url: str, wrong: Exception) -> str:
     try:
-        is_address = urlsplit(url).scheme in ("ws", "wss") and bool(urlsplit(url).hostname)
+        is_address = urlsplit(url).scheme in ("ws", "wss") and bool(urlsplit(url).hostname) and "#" not in url
     except ValueError:
         is_address = False
     if not is_address:

@@ -1,9 +1,10 @@
 """What an ElevenLabs conversation begins with: the first message, and what was said before it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from agents.errors import NotSupportedError, ProviderError
+from agents.providers import Fault
 from agents.providers.wire_json import JsonObject, merged, without_none, write
 from agents.realtime import PCMU, UNSET, AudioFormat, Past, PastMessage, SessionConfig, Transcription, TurnDetection
 from agents.schema import TurnDetectionSpec
@@ -77,6 +78,26 @@ def misplaced(turns: TurnDetection | TurnDetectionSpec) -> list[str]:
     return found
 
 
+def option_faults(options: Mapping[str, Any], greeting: str | None) -> Iterator[Fault]:
+    """Everything that provider options may not say, by the name of the option."""
+    at = ("provider_options",)
+    if not isinstance(options.get("public", False), bool):
+        yield Fault(at, "public", "public is true for an agent that needs no key, else false")
+    if "type" in options:
+        yield Fault(at, "type", "leave the type of the message out")
+    match options:
+        case {"conversation_config_override": {"tts": {"agent_output_audio_format": _}}}:
+            yield Fault(at, "tts.agent_output_audio_format", f"the audio format {PLATFORM}")
+    match options:
+        case {"conversation_config_override": {"asr": {"user_input_audio_format": _}}}:
+            yield Fault(at, "asr.user_input_audio_format", f"the audio format {PLATFORM}")
+    match options:
+        case {"conversation_config_override": {"conversation": {"text_only": True}}}:
+            yield Fault(at, "conversation.text_only", "a call has sound; leave it out")
+    if greeting is not None and first_message(options) is not None:
+        yield Fault(at, "agent.first_message", "the greeting is the first message; write one of them only")
+
+
 def history_text(history: Sequence[Past]) -> str:
     """What was said before, for the agent to read."""
     lines = [
@@ -130,3 +151,5 @@ def _refuse(config: SessionConfig) -> None:
         raise NotSupportedError("a conversation with ElevenLabs has sound; leave modalities as they are")
     if config.voice.speed is not None and not SPEED_RANGE[0] <= config.voice.speed <= SPEED_RANGE[1]:
         raise NotSupportedError(f"ElevenLabs speaks at a speed of {SPEED_RANGE[0]:g} to {SPEED_RANGE[1]:g}")
+    for fault in option_faults(config.provider_options, config.greeting):
+        raise NotSupportedError(f"provider_options: found {fault.found}; {fault.right}")

@@ -194,12 +194,12 @@ class ElevenLabsCodec(Codec):
             return [wrong_format("agent_output_audio_format", ready.spoken_format, ours_out)]
         self._ear = WireAudio(ours_in, heard)
         self._agent = AgentSide(self._name, spoken, ours_out)
-        said: Said = [SessionCreated(ready.session_id or self._name)]
+        said: Said = []
         if self._history:
             said.append(Answer(context(history_text(self._history))))
         for each in self._early.take():
             said += [Answer(text) for text in self._encode(each, self._ear, self._agent)]
-        return said
+        return [*said, SessionCreated(ready.session_id or self._name)]
 
     def _of_caller(self, fact: OfCaller, agent: AgentSide) -> list[ServerEvent]:
         match fact:

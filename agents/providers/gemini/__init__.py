@@ -19,7 +19,7 @@ from agents.providers import Fault
 from agents.providers.access import ask, http_url, resolve_key, socket_url, token_of
 from agents.providers.gemini.contents import history_contents
 from agents.providers.gemini.errors import sharpened
-from agents.providers.gemini.setup import Setup, function_rules, make_setup, options_of, unsayable
+from agents.providers.gemini.setup import Setup, function_rules, make_setup, option_faults, options_of, unsayable
 from agents.providers.gemini.wire import GeminiCodec
 from agents.providers.socket import SocketConnection, open_socket
 from agents.realtime import (
@@ -214,10 +214,11 @@ def _wrong_options(spec: AgentSpec) -> list[Fault]:
     try:
         given = options_of(spec.provider_options)
         rules = function_rules(given.get("functions"))
-        make_setup(spec.model_id, SessionConfig(provider_options={**given, "functions": None}))
+        rest = {key: value for key, value in given.items() if key not in ("functions", "model")}
+        make_setup(spec.model_id, SessionConfig(provider_options=rest))
     except ConfigError as error:
         return [Fault(where, "an option that has no effect", str(error))]
-    found = [Fault(where, "model", "say it in model: gemini/...")] if "model" in given else []
+    found = option_faults(given)
     if strangers := sorted(rules.keys() - _tool_names(spec, rules)):
         right = f"rules for functions that tools names; of these it names none: {', '.join(strangers)}"
         found.append(Fault(where, "functions", right))

@@ -75,6 +75,8 @@ def make_setup(model_id: str, config: SessionConfig, *, handle: str | None = Non
     for fault in unsayable(config):
         raise NotSupportedError(f"{'.'.join(map(str, fault.path))}: {fault.found}; {fault.right}")
     options = options_of(config.provider_options)
+    for fault in option_faults(options):
+        raise ConfigError(f"provider_options: found {fault.found}; {fault.right}")
     functions = function_rules(options.get("functions"))
     _refuse_strangers(functions, config)
     is_text = "audio" not in config.modalities
@@ -97,7 +99,7 @@ def make_setup(model_id: str, config: SessionConfig, *, handle: str | None = Non
         session["outputAudioTranscription"] = {}
     if has_history:
         session["historyConfig"] = {"initialHistoryInClientContent": True}
-    rest = {key: value for key, value in options.items() if key not in (*OWN_OPTIONS, "tools", "model")}
+    rest = {key: value for key, value in options.items() if key not in (*OWN_OPTIONS, "tools")}
     session = {key: value for key, value in merged(session, rest).items() if value is not None}
     if handle is not None:
         session["sessionResumption"] = {**session.get("sessionResumption", {}), "handle": handle}
@@ -176,6 +178,11 @@ def _unsayable_turns(turns: TurnDetection) -> list[Fault]:
 def options_of(given: Mapping[str, Any]) -> JsonObject:
     """The provider's own options, spelled as the wire spells them."""
     return in_camel_case(given)
+
+
+def option_faults(options: Message) -> list[Fault]:
+    """What the options, spelled as the wire spells them, may not say."""
+    return [Fault(("provider_options",), "model", "say it in model: gemini/...")] if "model" in options else []
 
 
 def function_rules(given: object) -> dict[str, FunctionRule]:

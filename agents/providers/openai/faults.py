@@ -1,19 +1,12 @@
 """What an agent's file may ask of OpenAI's models, and of those of each dialect."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from agents.providers import Fault
 from agents.providers.openai.dialect import Dialect
-from agents.providers.openai.session import misplaced, refused
+from agents.providers.openai.session import misplaced, option_faults, refused
 from agents.schema import AgentSpec
-
-_FORMATS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "nested": (("audio", "input", "format"), ("audio", "output", "format")),
-    "xai": (("audio", "input", "format"), ("audio", "output", "format")),
-    "flat": (("input_audio_format",), ("input_audio_sampling_rate",), ("output_audio_format",)),
-}
-"""Where each layout has the formats of audio."""
 
 _WEIGHING: Final = ("protect_greeting", "min_speech_ms", "min_words", "resume_after_ms")
 """The rules of interruption with which the gateway stops and answers in the model's place."""
@@ -24,7 +17,7 @@ def faults_of(spec: AgentSpec, dialect: Dialect) -> list[Fault]:
         *_voice(spec, dialect),
         *_turns(spec, dialect),
         *_lacking(spec, dialect),
-        *_options(spec, dialect),
+        *option_faults(spec.provider_options, dialect),
     ]
 
 
@@ -60,26 +53,3 @@ def _lacking(spec: AgentSpec, dialect: Dialect) -> Iterator[Fault]:
         if path in (("speed",), ("max_output_tokens",), ("noise_reduction",)):
             right += ", or not by that name: provider_options reach its session as they are"
         yield Fault(path, found, right)
-
-
-def _options(spec: AgentSpec, dialect: Dialect) -> Iterator[Fault]:
-    for path in _FORMATS[dialect.layout]:
-        if _has(spec.provider_options, *path):
-            right = "leave the format out: the session and the line agree on it"
-            yield Fault(("provider_options",), ".".join(path), right)
-    tools = spec.provider_options.get("tools")
-    for tool in tools if isinstance(tools, list | tuple) else ():
-        match tool:
-            case {"type": "mcp", "require_approval": "never"}:
-                pass
-            case {"type": "mcp"}:
-                right = "set require_approval: never: during a call there is nobody to approve"
-                yield Fault(("provider_options", "tools"), "an mcp tool that asks for approval", right)
-
-
-def _has(options: object, *path: str) -> bool:
-    for name in path:
-        if not isinstance(options, Mapping) or name not in options:
-            return False
-        options = options[name]
-    return True

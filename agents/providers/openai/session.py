@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agents.errors import NotSupportedError
+from agents.providers import Fault
 from agents.providers.openai.dialect import Dialect, Lack
 from agents.providers.wire_json import JsonObject, merged, without_none
 from agents.realtime import PCM, AudioFormat, SessionConfig, ToolSchema, Transcription, TurnDetection, Unset
@@ -17,6 +18,13 @@ _ONLY_IN: Final[Mapping[str, str]] = {
     "eagerness": "semantic_vad",
 }
 """Each field of turn detection that one mode has and the others have not."""
+
+_FORMATS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "nested": (("audio", "input", "format"), ("audio", "output", "format")),
+    "xai": (("audio", "input", "format"), ("audio", "output", "format")),
+    "flat": (("input_audio_format",), ("input_audio_sampling_rate",), ("output_audio_format",)),
+}
+"""Where each layout has the formats of audio."""
 
 Turns = TurnDetection | TurnDetectionSpec | Unset | None
 Writing = Transcription | TranscriptionSpec | Unset | None
@@ -40,6 +48,8 @@ def session_object(config: SessionConfig, dialect: Dialect, model_id: str) -> Js
         is_text="audio" not in config.modalities,
     ):
         raise NotSupportedError(f"{dialect.title} has no {found} ({'.'.join(path)})")
+    for fault in option_faults(config.provider_options, dialect):
+        raise NotSupportedError(f"{'.'.join(map(str, fault.path))}: found {fault.found}; {fault.right}")
     session = _LAYOUTS[dialect.layout](config, dialect)
     session["tools"] = [_tool(tool, nested=dialect.nested_tools) for tool in config.tools]
     session |= without_none(instructions=config.instructions, tool_choice=config.tool_choice)
@@ -112,6 +122,30 @@ _CALLED: Final[Mapping[Lack, str]] = {
 def misplaced(turns: TurnDetection | TurnDetectionSpec) -> list[tuple[str, str]]:
     """Each field that is set and that the chosen mode does not have, with the mode that has it."""
     return [(name, mode) for name, mode in _ONLY_IN.items() if turns.mode != mode and getattr(turns, name) is not None]
+
+
+def option_faults(options: Mapping[str, Any], dialect: Dialect) -> Iterator[Fault]:
+    """Everything that provider options may not say."""
+    for path in _FORMATS[dialect.layout]:
+        if _has(options, *path):
+            right = "leave the format out: the session and the line agree on it"
+            yield Fault(("provider_options",), ".".join(path), right)
+    tools = options.get("tools")
+    for tool in tools if isinstance(tools, list | tuple) else ():
+        match tool:
+            case {"type": "mcp", "require_approval": "never"}:
+                pass
+            case {"type": "mcp"}:
+                right = "set require_approval: never: during a call there is nobody to approve"
+                yield Fault(("provider_options", "tools"), "an mcp tool that asks for approval", right)
+
+
+def _has(options: object, *path: str) -> bool:
+    for name in path:
+        if not isinstance(options, Mapping) or name not in options:
+            return False
+        options = options[name]
+    return True
 
 
 # ---- layouts ----

@@ -123,6 +123,8 @@ class OpenAICodec(Codec):
                 event = replace(event, item_id=self._seeded.get(item_id, item_id))
             case ToolResult(call_id):
                 event = replace(event, call_id=self._seeded.get(call_id, call_id))
+            case ResponseCreate(instructions=str(own), say=None) if self._config and self._config.instructions:
+                event = replace(event, instructions=f"{self._config.instructions}\n\n{own}")  # the wire's replace them
         message = message_of(event, self._dialect, self._model_id)
         if isinstance(event, ItemTruncate) and self._dialect.truncate_may_fail:
             self._truncations += 1
