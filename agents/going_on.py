@@ -49,10 +49,11 @@ class GoingOn:
         if self._ended is None:
             return None
         match event:
-            case ResponseCreated(response_id) if self._is_cancelled:
-                out.append(replace(self._ended, status="cancelled"))
-                self._ended, self._unwanted = None, response_id
+            case ResponseCreated(response_id) if self._is_cancelled and self._unwanted is None:
+                self._unwanted = response_id
                 return ResponseCancel(response_id)
+            case ResponseDone(response_id) if response_id == self._unwanted:
+                self.lost(out)
             case ResponseCreated():
                 out.append(self._ended)
                 self._ended = None
@@ -61,13 +62,17 @@ class GoingOn:
                 self._ended = None
         return None
 
+    def lost(self, out: deque[ServerEvent]) -> bool:
+        """The connection is over, or the response: true if that was one that nobody wants, which is told as over."""
+        if self._ended is None or self._unwanted is None:
+            return False
+        out.append(replace(self._ended, status="cancelled"))
+        self._ended = self._unwanted = None
+        return True
+
     def is_unwanted(self, event: ServerEvent) -> bool:
         """Whether the event is of a response that was cancelled before anybody knew of it."""
-        if self._unwanted is None or getattr(event, "response_id", None) != self._unwanted:
-            return False
-        if isinstance(event, ResponseDone):
-            self._unwanted = None
-        return True
+        return self._unwanted is not None and getattr(event, "response_id", None) == self._unwanted
 
 
 def _is_request(event: ClientEvent, event_id: str) -> bool:

@@ -1,6 +1,7 @@
 """One conversation over as many connections as it takes."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from agents.events import (
     SessionUpdate,
     SpeechStarted,
     TextOutputDelta,
+    ToolCall,
     ToolResult,
 )
 from agents.going_on import GoingOn
@@ -46,7 +48,13 @@ PAUSE_S: Final = 0.5
 """Before models are asked once more."""
 
 PROVEN_S: Final = 5.0
-"""A connection that has lived so long is no flash in the pan, even if nothing was said."""
+"""A connection that has lived so long, and owes nothing, is no flash in the pan, even if nothing was said."""
+
+MAX_YOUNG: Final = 5
+"""Connections in a row that were lost before they had proven themselves: then no more are tried."""
+
+DRAIN_S: Final = 4.0
+"""Longest that a new connection may take to hear what it missed: one that is slower than speech never will."""
 
 LOOK_S: Final = 0.25
 """How often it is looked whether something is due."""
@@ -91,13 +99,13 @@ class LastingConnection:
         self._is_heard_again = False
         self._going_on = GoingOn()
         self._changing = asyncio.Lock()
-        self._is_renewing = False
+        self._for_renewed: list[ClientEvent] | None = None
         self._tasks = asyncio.TaskGroup()
         self._succession = Succession(candidates, options, self._unfinished, self._tasks, self._out.append)
         self._watching: asyncio.Task[None] | None = None
         self._silent_since = 0.0
         self._renew_again_at = 0.0
-        self._recover_by: float | None = None
+        self._young_losses = 0
         self._is_closed = False
 
     @property
@@ -164,12 +172,16 @@ class LastingConnection:
             return None
         if leg is not self._leg:
             return None
-        self._note(leg, event)
+        is_unwanted = self._going_on.is_unwanted(event)
+        if not (is_unwanted and isinstance(event, ToolCall)):
+            self._note(leg, event)
         if isinstance(event, SessionError) and self._ends(leg, event):
             return None
         if cancel := self._going_on.came(event, self._out):
-            await self._tell(leg, cancel)
-        return None if self._going_on.is_unwanted(event) else event
+            with contextlib.suppress(NotSupportedError):
+                await self._tell(leg, cancel)
+            return None
+        return None if is_unwanted else event
 
     def _note(self, leg: Leg, event: ServerEvent) -> None:
         self._silent_since = asyncio.get_running_loop().time()
@@ -186,7 +198,7 @@ class LastingConnection:
         if not leg.is_proven:
             leg.is_proven = True
             leg.candidate.worked()
-            self._recover_by = None
+            self._young_losses = 0
             self._is_heard_again = False
 
     def _ends(self, leg: Leg, error: SessionError) -> bool:
@@ -211,15 +223,15 @@ class LastingConnection:
         if self._leg is None:
             self._keep(event)
             return
-        if self._is_renewing and isinstance(event, ItemCreate | SessionUpdate):
-            self._waiting.append(event)
+        if self._for_renewed is not None and isinstance(event, ItemCreate | SessionUpdate):
+            self._for_renewed.append(event)
         await self._tell(self._leg, event)
 
     def _keep(self, event: ClientEvent) -> None:
         """For the next connection, but for what it learns otherwise: audio, and what was heard."""
         if isinstance(event, ToolResult):
             self._unfinished.sent(event)
-        if not isinstance(event, AudioInputAppend | ItemTruncate):
+        if not isinstance(event, AudioInputAppend | ItemTruncate | ResponseCancel):
             self._waiting.append(event)
 
     async def _tell(self, leg: Leg, event: ClientEvent) -> None:
@@ -233,9 +245,16 @@ class LastingConnection:
         try:
             await leg.connection.send(translated)
         except ProviderError as error:
+            await self._not_sent(leg, event, error)
+
+    async def _not_sent(self, leg: Leg, event: ClientEvent, error: ProviderError) -> None:
+        present = self._leg
+        if present in (leg, None):
             self._suspect(leg, error)
             if not isinstance(event, ResponseCreate):  # that one is unfinished
                 self._keep(event)
+        elif present and not isinstance(event, AudioInputAppend | ItemTruncate | ResponseCancel | ResponseCreate):
+            await self._tell(present, event)  # it was too late for the one that was there before
 
     def _for(self, leg: Leg, event: ClientEvent) -> ClientEvent | None:
         """What this connection is told in place of the event: it may not know what it is about."""
@@ -274,10 +293,13 @@ class LastingConnection:
         if leg is not self._leg or self._is_closed:
             return
         self._is_heard_again |= self._unfinished.is_turn_open
+        self._young_losses += not leg.is_proven
         lost = self._unfinished.lost()
         self._out.extend(lost.told)
         self._succession.failed(leg.candidate, error)
-        if lost.again and lost.ended:
+        if self._going_on.lost(self._out):
+            pass  # what the session took for under way is over, and nobody wants more of it
+        elif lost.again and lost.ended:
             self._going_on.begin(lost.ended, lost.again)
             self._waiting.appendleft(lost.again)
         elif lost.ended:
@@ -291,9 +313,13 @@ class LastingConnection:
         """Goes on with another connection. Raises what kept the last model from it."""
         clock = asyncio.get_running_loop().time
         async with self._changing:
-            if self._recover_by is not None:
-                await asyncio.sleep(PAUSE_S)  # the last one did not live long
-            until = self._recover_by = self._recover_by or clock() + RECOVERY_S
+            if self._leg is not None:
+                return
+            if self._young_losses >= MAX_YOUNG:
+                raise self._succession.failure
+            until = clock() + RECOVERY_S
+            if self._young_losses > 1:
+                await asyncio.sleep(PAUSE_S)
             while self._leg is None and not self._is_closed:
                 if leg := await self._succession.first(self._last, until):
                     await self._take_over(leg, "resumed" if leg.candidate == self._last.candidate else "replaced")
@@ -304,24 +330,35 @@ class LastingConnection:
 
     async def _take_over(self, leg: Leg, step: Literal["renewed", "resumed", "replaced"]) -> None:
         """From here on this connection carries the conversation. It hears first what it missed."""
-        try:
-            while self._audio.is_missed:
-                for audio in self._audio.take_missed():
-                    await leg.connection.send(AudioInputAppend(audio))
-            self._audio.gap_ended()
-        except ProviderError as error:
-            self._audio.gap_ended()
-            self._give_up(leg, error)
-        self._leg = self._last = leg
+        self._last = leg
         self._renew_again_at = 0.0
         log.info("%s: %s goes on with the conversation", step, leg.candidate.name)
         self._out.append(ModelStep(step, leg.candidate.name))
-        waiting, self._waiting = self._waiting, deque(maxlen=MAX_WAITING)
-        for event in waiting:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while (self._audio.is_missed or self._waiting) and not (leg.broken or leg.suspect):
+                    await self._catch_up(leg)
+            self._audio.gap_ended()
+        except (ProviderError, TimeoutError) as error:
+            self._audio.gap_ended()
+            self._give_up(leg, ProviderError(f"it could not catch up: {error}", code="timeout", retryable=True))
+        self._leg = leg  # nothing may wait in between, or what is sent now would come before what waits
+
+    async def _catch_up(self, leg: Leg) -> None:
+        """Lets a new connection hear what it missed, and tells it what waited."""
+        for audio in self._audio.take_missed():
+            await leg.connection.send(AudioInputAppend(audio))
+        while self._waiting and not (leg.broken or leg.suspect):
+            event = self._waiting.popleft()
             try:
                 await self._tell(leg, event)
             except NotSupportedError as error:
                 log.debug("%s is not told: %s", leg.candidate.name, error)
+                if isinstance(event, ResponseCreate):
+                    refusal = SessionError("not_supported", str(error), event_id=event.event_id)
+                    self._unfinished.came(refusal)
+                    self._out.append(refusal)
+                    self._going_on.came(refusal, self._out)
 
     # ---- what is due ----
 
@@ -337,9 +374,11 @@ class LastingConnection:
                 leg.break_off(leg.suspect, is_alive=False)
             elif self._unfinished.is_asked and now - self._silent_since > STALL_S:
                 problem = f"{leg.candidate.name} said nothing for {STALL_S:g} s"
+                leg.is_proven = False  # whoever else there is, is asked first
                 self._give_up(leg, ProviderError(problem, code="timeout", retryable=True))
             else:
-                if leg.ready_at is not None and now - leg.ready_at > PROVEN_S:
+                is_owing = self._unfinished.is_asked
+                if not is_owing and leg.ready_at is not None and now - leg.ready_at > PROVEN_S:
                     self._prove(leg)
                 await self._mind_end(leg, now)
 
@@ -368,21 +407,19 @@ class LastingConnection:
             if must_end and handle:
                 self._pause()
                 await leg.close()
-            self._is_renewing = True
-            try:
-                renewed = None
-                for each in dict.fromkeys((handle, None)):
-                    renewed = renewed or await self._succession.attempt(leg, leg.candidate, each, ATTEMPT_S)
-            finally:
-                self._is_renewing = False
-            if self._leg is leg and (renewed is None or not self._is_quiet):
-                self._waiting.clear()  # it was told
-                if renewed:
-                    renewed.leave()
-            elif renewed:
+            was_let_go = self._leg is None
+            self._for_renewed = []
+            renewed = None
+            for each in dict.fromkeys((handle, None)):
+                renewed = renewed or await self._succession.attempt(leg, leg.candidate, each, ATTEMPT_S)
+            said_meanwhile, self._for_renewed = self._for_renewed, None
+            if renewed and (was_let_go or (self._leg is leg and self._is_quiet)):
+                self._waiting.extend(said_meanwhile)
                 self._pause()
                 await self._take_over(renewed, "renewed")
                 leg.leave()
+            elif renewed:
+                renewed.leave()  # somebody speaks, or the old one was lost and what was said is not known here
 
     def _pause(self) -> None:
         """Nobody listens until the next connection takes over."""

@@ -8,11 +8,12 @@ import pytest
 from agents.barge_in import BargeInRules
 from agents.candidates import Candidate
 from agents.circuit import FAILURES, REST_S
-from agents.errors import ConfigError, ProviderError
+from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import (
     AudioInputCommit,
     AudioInputCommitted,
     AudioOutputDelta,
+    ClientEvent,
     Closed,
     Interrupted,
     ItemCreate,
@@ -31,7 +32,7 @@ from agents.events import (
     TranscriptInput,
 )
 from agents.lasting import LastingModel
-from agents.lasting_connection import RECOVERY_S
+from agents.lasting_connection import MAX_YOUNG, STALL_S
 from agents.realtime import (
     PastMessage,
     RealtimeConnectOptions,
@@ -42,7 +43,7 @@ from agents.realtime import (
 )
 from agents.tools import tool
 from agents.unfinished import GO_ON, LOST
-from tests.lasting_scene import LongCall, Model
+from tests.lasting_scene import Connection, LongCall, Model
 from tests.scene import play
 from tests.test_lasting import DOWN, FRAME, PCM_MS, turn, words
 
@@ -94,7 +95,7 @@ def test_a_model_whose_connections_die_at_once_is_not_asked_for_ever() -> None:
                 model.connections[-1].breaks()
                 await call.passes(PAUSE_S)
             assert call.seen(Closed)[0].reason == "provider"
-            assert len(model.connections) <= 2 + RECOVERY_S / PAUSE_S
+            assert len(model.connections) == MAX_YOUNG
 
     play(scene)
 
@@ -518,5 +519,206 @@ def test_words_of_a_turn_that_come_late_do_not_open_it_again() -> None:
             await call.passes(490, FRAME)
 
             assert call.steps == [("renewed", "driven/only")]
+
+    play(scene)
+
+
+# ---- several connections at once ----
+
+
+def test_a_model_that_is_there_and_says_nothing_gives_way_to_another() -> None:
+    async def scene() -> None:
+        first, second = Model("first"), Model("second")
+        async with LongCall(first, second) as call:
+            await call.passes(6)
+            await call.session.send_message("Hello?")
+            await call.passes(STALL_S + 1)
+
+            assert first.asked == 1
+            assert len(second.connections[0].of(ResponseCreate)) == 1
+
+    play(scene)
+
+
+def test_models_that_never_say_anything_end_the_call() -> None:
+    async def scene() -> None:
+        model = Model("only")
+        async with LongCall(model) as call:
+            await call.session.send_message("Hello?")
+            await call.passes((MAX_YOUNG + 1) * (STALL_S + 1))
+
+            assert call.seen(Closed)[0].reason == "provider"
+            assert model.asked == MAX_YOUNG
+
+    play(scene)
+
+
+def test_a_second_break_soon_after_the_first_is_recovered_from_as_well() -> None:
+    async def scene() -> None:
+        for gap_s in (1.0, 4.0, 4.7, 6.0):
+            model = Model("only")
+            async with LongCall(model) as call:
+                model.connections[0].breaks()
+                await call.passes(gap_s)
+                model.connections[1].breaks()
+                await call.passes(1)
+
+                assert len(model.connections) == 3
+                assert not call.seen(Closed)
+
+    play(scene)
+
+
+def test_a_send_that_fails_late_reaches_the_connection_that_took_over() -> None:
+    async def scene() -> None:
+        model = Model("only", resume="handle")
+        async with LongCall(model) as call:
+            first = model.connections[0]
+            await call.says(first, *words("r1", "Hello."), SessionResumable("h1"))
+            release = asyncio.Event()
+
+            async def slow(event: ClientEvent) -> None:
+                await release.wait()
+                raise DOWN
+
+            first.send = slow  # type: ignore[method-assign]
+            sending = asyncio.create_task(call.session.send_message("Hello?"))
+            await call.settles()
+            first.say(DOWN)
+            await call.settles()
+            release.set()
+            await sending
+            await call.passes(1)
+
+            second = model.connections[1]
+            assert [create.text for create in second.of(ItemCreate)] == ["Hello?"]
+            assert second.kinds() == ["item.create", "response.create"]
+
+    play(scene)
+
+
+def test_a_cancelled_continuation_ends_no_call_on_a_model_that_cannot_cancel() -> None:
+    async def scene() -> None:
+        model = Model("only", cancel=False)
+        async with LongCall(model) as call:
+            await call.says(model.connections[0], *STORY)
+            model.connections[0].breaks()
+            await call.passes(0.2)
+            second = model.connections[1]
+            await call.session.interrupt()
+            told = second.send
+
+            async def no_cancel(event: ClientEvent) -> None:
+                if isinstance(event, ResponseCancel):
+                    raise NotSupportedError("no cancel")
+                await told(event)
+
+            second.send = no_cancel  # type: ignore[method-assign]
+            await call.says(second, *words("r2", "And it goes on."))
+
+            assert not call.seen(Closed)
+            assert call.seen(Response)[-1] == Response("r1", "cancelled", LOST)
+
+    play(scene)
+
+
+def test_a_cancelled_continuation_whose_connection_breaks_leaves_nothing_behind() -> None:
+    async def scene() -> None:
+        model = Model("only")
+        async with LongCall(model) as call:
+            await call.says(model.connections[0], *STORY)
+            model.connections[0].breaks()
+            await call.passes(0.2)
+            await call.session.interrupt()
+            await call.says(model.connections[1], ResponseCreated("r2"), ToolCall("r2", "c1", "hang_up", "{}"))
+            model.connections[1].breaks()
+            await call.passes(2)
+
+            assert [each.response_id for each in call.seen(Response)] == ["r1", "r1"]
+            assert call.session.is_quiet
+            await call.session.send_message("Hello?")
+            await call.settles()
+            assert len(model.connections[2].of(ResponseCreate)) == 1
+
+    play(scene)
+
+
+def test_a_connection_that_takes_audio_more_slowly_than_it_comes_is_given_up() -> None:
+    async def scene() -> None:
+        first, second = Model("first", None, None), Model("second")
+        async with LongCall(first, second) as call:
+            connect = first.connect
+
+            async def slow(options: RealtimeConnectOptions | None = None) -> Connection:
+                connection = await connect(options)
+                told = connection.send
+
+                async def send(event: ClientEvent) -> None:
+                    await asyncio.sleep(0.03)
+                    await told(event)
+
+                connection.send = send  # type: ignore[method-assign]
+                return connection
+
+            first.connect = slow  # type: ignore[method-assign]
+            await call.passes(6, FRAME)
+            first.connections[0].breaks()
+            await call.passes(6, FRAME)
+
+            assert call.steps[-1] == ("replaced", "driven/second")
+
+    play(scene)
+
+
+def test_a_connection_lost_while_its_renewal_is_opened_is_recovered_from_with_what_was_said_meanwhile() -> None:
+    async def scene() -> None:
+        model = Model("only", max_connection_s=600)
+        async with LongCall(model) as call:
+            await call.passes(479.9)
+            model.takes_s = 1.5
+            await call.passes(0.6)
+            first = model.connections[0]
+            await call.says(first, *turn("u1", "My order is 77."), *STORY)
+            first.breaks()
+            model.takes_s = 0
+            await call.passes(3)
+
+            last = model.connections[-1]
+            said = [past.text for past in last.options.history if isinstance(past, PastMessage)]
+            assert said[:1] == ["My order is 77."]
+            assert [create.instructions for create in last.of(ResponseCreate)] == [GO_ON]
+
+    play(scene)
+
+
+def test_what_is_said_during_the_takeover_comes_after_what_waited() -> None:
+    async def scene() -> None:
+        model = Model("only")
+        async with LongCall(model) as call:
+            model.takes_s = 1.0
+            connect = model.connect
+
+            async def slow(options: RealtimeConnectOptions | None = None) -> Connection:
+                connection = await connect(options)
+                told = connection.send
+
+                async def send(event: ClientEvent) -> None:
+                    await asyncio.sleep(0.05)
+                    await told(event)
+
+                connection.send = send  # type: ignore[method-assign]
+                return connection
+
+            model.connect = slow  # type: ignore[method-assign]
+            model.connections[0].breaks()
+            await call.passes(0.98)
+            for number in range(6):
+                await call.session.send_message(f"Message {number}", respond=False)
+                await asyncio.sleep(0.02)
+            await call.passes(2)
+
+            second = model.connections[1]
+            known = [past.text for past in second.options.history if isinstance(past, PastMessage)]
+            assert known + [each.text for each in second.of(ItemCreate)] == [f"Message {n}" for n in range(6)]
 
     play(scene)
