@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -32,7 +33,7 @@ from agents.events import (
 )
 from agents.going_on import GoingOn
 from agents.leg import Leg
-from agents.realtime import PastToolCall, RealtimeConnectOptions, SessionConfig
+from agents.realtime import RealtimeConnectOptions, SessionConfig
 from agents.succession import Succession
 from agents.unfinished import Unfinished
 
@@ -67,6 +68,9 @@ FORCED_S: Final = 2.0
 
 STALL_S: Final = 10.0
 """Longest that a model may say nothing at all once it was asked for a response."""
+
+PAUSE_IN_REPLY_S: Final = 15.0
+"""Longest that it may say nothing in the middle of one: before the session gives the call up, who waits for 20 s."""
 
 MAX_WAITING: Final = 200
 """Messages that wait for the next connection, at most: no conversation has so many within RECOVERY_S."""
@@ -239,7 +243,7 @@ class LastingConnection:
         self._audio.is_turn_open |= self._unfinished.is_manual
         if isinstance(event, ResponseCreate):
             self._silent_since = asyncio.get_running_loop().time()
-        translated = self._for(leg, event)
+        translated = leg.in_its_words(event, self._unfinished)
         if translated is None:
             return
         try:
@@ -255,23 +259,6 @@ class LastingConnection:
                 self._keep(event)
         elif present and not isinstance(event, AudioInputAppend | ItemTruncate | ResponseCancel | ResponseCreate):
             await self._tell(present, event)  # it was too late for the one that was there before
-
-    def _for(self, leg: Leg, event: ClientEvent) -> ClientEvent | None:
-        """What this connection is told in place of the event: it may not know what it is about."""
-        match event:
-            case SessionUpdate(config):
-                return SessionUpdate(leg.candidate.adapted(config))
-            case ItemTruncate(item_id) if not leg.has_spoken(item_id):
-                return None  # it knows the words as they stood when it began
-            case ItemCreate(item_id=item_id) if leg.was_told(item_id):
-                return None
-            case ToolResult(call_id) if leg.was_told(call_id):
-                return None
-            case ToolResult(call_id, output) if not self._unfinished.is_ours(call_id):
-                call = self._unfinished.tool_calls.get(call_id)
-                return ItemCreate("system", f"{_name_of(call)} has answered: {output}")
-            case _:
-                return event
 
     # ---- going on elsewhere ----
 
@@ -372,8 +359,8 @@ class LastingConnection:
                 continue
             if leg.suspect:
                 leg.break_off(leg.suspect, is_alive=False)
-            elif self._unfinished.is_asked and now - self._silent_since > STALL_S:
-                problem = f"{leg.candidate.name} said nothing for {STALL_S:g} s"
+            elif (silent_s := now - self._silent_since) > self._patience_s:
+                problem = f"{leg.candidate.name} said nothing for {silent_s:.0f} s"
                 leg.is_proven = False  # whoever else there is, is asked first
                 self._give_up(leg, ProviderError(problem, code="timeout", retryable=True))
             else:
@@ -381,6 +368,13 @@ class LastingConnection:
                 if not is_owing and leg.ready_at is not None and now - leg.ready_at > PROVEN_S:
                     self._prove(leg)
                 await self._mind_end(leg, now)
+
+    @property
+    def _patience_s(self) -> float:
+        """Longest that the model may be silent as things stand."""
+        if self._unfinished.is_asked:
+            return STALL_S
+        return PAUSE_IN_REPLY_S if self._unfinished.is_replying else inf
 
     async def _mind_end(self, leg: Leg, now: float) -> None:
         can_go_on = leg.candidate.model.capabilities.resume != "none"
@@ -425,7 +419,3 @@ class LastingConnection:
         """Nobody listens until the next connection takes over."""
         self._audio.gap_began()
         self._leg = None
-
-
-def _name_of(call: PastToolCall | None) -> str:
-    return f"The tool {call.name}, called with {call.arguments}," if call else "A tool"

@@ -9,8 +9,20 @@ from typing import Final
 
 from agents.candidates import Candidate
 from agents.errors import ProviderError
-from agents.events import AudioOutputDelta, ServerEvent, SessionCreated, SessionExpiring, SessionResumable
+from agents.events import (
+    AudioOutputDelta,
+    ClientEvent,
+    ItemCreate,
+    ItemTruncate,
+    ServerEvent,
+    SessionCreated,
+    SessionExpiring,
+    SessionResumable,
+    SessionUpdate,
+    ToolResult,
+)
 from agents.realtime import RealtimeConnection
+from agents.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +94,25 @@ class Leg:
         """Whether nothing of it is left."""
         return self._holder is not None and self._holder.done()
 
-    def was_told(self, item_or_call_id: str | None) -> bool:
-        return item_or_call_id in self._told
+    # ---- what it is told ----
 
-    def has_spoken(self, item_id: str) -> bool:
-        """Whether it is this connection that said the item."""
-        return item_id in self._spoken
+    def in_its_words(self, event: ClientEvent, unfinished: Unfinished) -> ClientEvent | None:
+        """What this connection is told in place of the event: it may know what it is about otherwise, or not at all."""
+        match event:
+            case SessionUpdate(config):
+                return SessionUpdate(self.candidate.adapted(config))
+            case ItemTruncate(item_id) if item_id not in self._spoken:
+                return None  # it knows the words as they stood when it began
+            case ItemCreate(item_id=item_id) if item_id in self._told:
+                return None
+            case ToolResult(call_id) if call_id in self._told:
+                return None
+            case ToolResult(call_id, output) if not unfinished.is_ours(call_id):
+                call = unfinished.tool_calls.get(call_id)
+                name = f"The tool {call.name}, called with {call.arguments}," if call else "A tool"
+                return ItemCreate("system", f"{name} has answered: {output}")
+            case _:
+                return event
 
     # ---- its life ----
 

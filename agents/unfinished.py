@@ -107,6 +107,11 @@ class Unfinished:
         return self._requested is not None
 
     @property
+    def is_replying(self) -> bool:
+        """True in the middle of a response that somebody waits for."""
+        return self._reply is not None and not (self._reply.has_called or self._reply.is_unwanted)
+
+    @property
     def is_at_work(self) -> bool:
         """True while a response is asked for or under way, a turn is not taken up, or a tool runs."""
         is_calling = any(call.output is None for call in self.tool_calls.values())

@@ -32,7 +32,7 @@ from agents.events import (
     TranscriptInput,
 )
 from agents.lasting import LastingModel
-from agents.lasting_connection import MAX_YOUNG, STALL_S
+from agents.lasting_connection import MAX_YOUNG, PAUSE_IN_REPLY_S, STALL_S
 from agents.realtime import (
     PastMessage,
     RealtimeConnectOptions,
@@ -536,6 +536,19 @@ def test_a_model_that_is_there_and_says_nothing_gives_way_to_another() -> None:
 
             assert first.asked == 1
             assert len(second.connections[0].of(ResponseCreate)) == 1
+
+    play(scene)
+
+
+def test_a_model_that_falls_silent_in_the_middle_of_a_reply_gives_way_to_another() -> None:
+    async def scene() -> None:
+        first, second = Model("first"), Model("second")
+        async with LongCall(first, second) as call:
+            await call.says(first.connections[0], *STORY)
+            await call.passes(PAUSE_IN_REPLY_S + 1)
+
+            assert call.steps[-1] == ("replaced", "driven/second")
+            assert [create.instructions for create in second.connections[0].of(ResponseCreate)] == [GO_ON]
 
     play(scene)
 
