@@ -242,7 +242,7 @@ def test_openai_agents_talks_calls_a_tool_interrupts_and_finds_no_fault(tmp_path
     async def main() -> None:
         replies = (
             CallTools((Call("look_up", '{"order": 7}'),)),
-            Speak("It is on its way, and a long story with it.", 5000),
+            Speak("It is on its way, and a long story with it.", 5000, holds=True),
             Speak("Yes?", 200),
         )
         async with FakeOpenAI(*replies, hears="Where is my order?") as fake:
