@@ -13,13 +13,26 @@ import pytest
 from agents import ToolError
 from agents.candidates import Candidate
 from agents.errors import ConfigError, ErrorCategory, NotSupportedError, ProviderError
-from agents.events import Closed, Error, Interrupted, ModelStep, Raw, Response, Speech, Tool, Transcript, UsageReport
+from agents.events import (
+    AudioInputAppend,
+    Closed,
+    Error,
+    Interrupted,
+    ModelStep,
+    Raw,
+    Response,
+    Speech,
+    Tool,
+    Transcript,
+    UsageReport,
+)
 from agents.lasting import LastingModel
 from agents.providers import PROVIDERS, provider
 from agents.realtime import (
     PCM,
     PCMU,
     AudioFormat,
+    RealtimeConnection,
     RealtimeConnectOptions,
     SessionConfig,
     SessionResumeConfig,
@@ -28,6 +41,7 @@ from agents.realtime import (
 )
 from agents.schema import AgentSpec
 from agents.tools import tool
+from tests.fake_ear import tone
 from tests.provider_call import FRAME_MS, ProviderCall
 from tests.rig import Calls, Fails, Rig, Says, ToolUse
 from tests.rigs import all_rigs
@@ -193,6 +207,44 @@ def test_a_function_is_asked_for_the_key_at_each_connect(make_rig: type[Rig]) ->
         assert asked == 2
 
     play(scene)
+
+
+@EVERY
+def test_audio_travels_as_declared_and_a_silent_connection_is_kept_alive_as_declared(make_rig: type[Rig]) -> None:
+    async def scene() -> None:
+        rig, sent = make_rig(), list[str | bytes]()
+        able = rig.model().capabilities
+
+        async def watched(url: str, headers: Mapping[str, str]) -> object:
+            socket = await rig.websocket(url, headers)
+            send = socket.send
+
+            async def sending(message: str | bytes) -> None:
+                sent.append(message)
+                await send(message)
+
+            socket.send = sending
+            return socket
+
+        options = RealtimeConnectOptions(websocket=watched, session_config=SessionConfig())
+        async with await rig.model().connect(options) as connection, asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(_read(connection))
+            await asyncio.sleep(1)
+            sent.clear()
+            await connection.send(AudioInputAppend(tone(200)))
+            await asyncio.sleep(0.01)
+            assert any(isinstance(message, bytes) for message in sent) == able.binary_audio
+            sent.clear()
+            await asyncio.sleep(2 * (able.keepalive_s or 30))
+            assert bool(sent) == (able.keepalive_s is not None)
+            reading.cancel()
+
+    play(scene)
+
+
+async def _read(connection: RealtimeConnection) -> None:
+    async for _ in connection:
+        pass
 
 
 # ---- speaking ----
