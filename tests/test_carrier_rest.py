@@ -13,11 +13,11 @@ from twilio.rest import Client
 
 from channels.carrier.account import MAX_FAILURES, MAX_REMEMBERED, Account, Callee
 from channels.carrier.call import ACCOUNT_SID, Dial, place_call
-from channels.carrier.call_recording import CallRecording
+from channels.carrier.call_recording import MAX_STRETCHES, CallRecording
 from channels.carrier.caller import Script
 from channels.carrier.far_party import FarParty
 from channels.carrier.live_call import MAX_RECORDINGS, Fetch, Given, LiveCall
-from channels.carrier.report import CallEvent, CallReport, StreamStarted
+from channels.carrier.report import CallEvent, CallReport, DigitsSent, StreamStarted
 from channels.carrier.rest import MAX_BODY_BYTES, serve_rest
 from channels.carrier.rest_forms import (
     INVALID,
@@ -160,6 +160,18 @@ def test_a_request_can_be_made_to_fail_and_the_next_one_goes_through() -> None:
             await api.messages.create_async(to=THEM, from_=US, body="x")
         assert len(known.messages) == 1
         assert [(request.method, request.form["Body"]) for request in known.requests] == [("POST", ("x",))] * 3
+
+    run(test)
+
+
+def test_the_requests_of_one_path_can_be_made_to_fail() -> None:
+    async def test() -> None:
+        known = account()
+        async with serve_rest(known) as url, client(url) as api:
+            known.fail_next(503, 20503, path="/Calls/")
+            await api.messages.create_async(to=THEM, from_=US, body="x")
+            assert await refusal(api.calls(SID).update_async(status="completed")) == (503, 20503)
+            assert await refusal(api.calls(SID).update_async(status="completed")) == (404, 20404)
 
     run(test)
 
@@ -357,7 +369,8 @@ def test_digits_are_sent_to_who_answers_and_leave_machine_detection_out() -> Non
             )
             await until_over(known, call.sid)
         assert "AnsweredBy" not in service.forms("/twilio/voice2")[0]
-        assert "digits='1w'" in str(known.reports[0].carrier_did)
+        [sent] = known.reports[0].carrier_did
+        assert isinstance(sent, DigitsSent) and sent.digits == "1w"
 
     run(test)
 
@@ -446,6 +459,21 @@ def test_a_pause_counts_only_where_silence_is_kept(keeps_silence: bool, duration
     recording.turn("completed", 20_000)
 
     assert (recording.status, recording.duration_ms) == ("stopped", duration_ms)
+    assert recording.held == [(1000, 3000), (7000, 10_000)]
+    assert recording.silent == ([(3000, 7000)] if keeps_silence else [])
+
+
+def test_a_recording_is_changed_no_more_often_than_can_be_told() -> None:
+    async def test() -> None:
+        known = account()
+        async with in_a_call(known, BRIEF) as (api, _, placed):
+            begun = await api.calls(SID).recordings.create_async()
+            known.calls[SID].recordings[begun.sid].silent.extend([(0, 0)] * MAX_STRETCHES)
+            one = api.calls(SID).recordings(begun.sid)
+            assert await refusal(one.update_async(status="paused")) == (400, 21220)
+            await placed
+
+    run(test)
 
 
 # ---- messages ----
@@ -502,6 +530,9 @@ def without(form: Form, name: str) -> Form:
         (read_new_call, CALL | {"StatusCallbackEvent": ["answered", "rang"]}, 21626),
         (read_new_call, CALL | {"MachineDetection": ["Yes"]}, INVALID),
         (read_new_call, CALL | {"Record": ["true"]}, INVALID),
+        (read_new_call, CALL | {"MachineDetectionTimeout": ["60"]}, INVALID),
+        (read_new_call, CALL | {"FallbackUrl": ["x"]}, 21205),
+        (read_new_call, CALL | {"FallbackUrl": ["https://h.example"], "FallbackMethod": ["GET"]}, INVALID),
         (read_update, {}, INVALID),
         (read_update, {"Status": ["ringing"]}, INVALID),
         (read_update, {"Url": ["https://h.example"], "Twiml": [BYE]}, INVALID),

@@ -72,6 +72,36 @@ def test_a_call_that_is_under_way_when_the_api_closes_is_hung_up() -> None:
     assert [report.ended_by for report in known.reports] == ["unanswered"]
 
 
+def test_a_request_that_nobody_waits_for_any_more_is_carried_out_all_the_same() -> None:
+    known = account(FakeService(ToneAgent()), api_delay_s=2)
+
+    async def run() -> None:
+        async with client(known) as api:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await api.messages.create_async(to=THEM, from_=US, body="Hello")
+            assert len(known.messages) == 0
+            await asyncio.sleep(1.5)
+
+    run_virtual(run())
+
+    assert len(known.messages) == 1
+
+
+def test_a_call_is_not_placed_when_the_api_has_closed() -> None:
+    known = account(FakeService(ToneAgent()), api_delay_s=2)
+
+    async def run() -> None:
+        async with client(known) as api:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await api.calls.create_async(to=THEM, from_=US, url=f"{PUBLIC_URL}/twilio/voice")
+
+    run_virtual(run())
+
+    assert (len(known.requests), len(known.calls)) == (1, 0)
+
+
 def test_requests_take_as_long_as_they_are_told_to_and_are_refused_as_over_a_network() -> None:
     known = account(FakeService(ToneAgent()), api_delay_s=0.4)
 

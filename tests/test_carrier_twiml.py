@@ -1,6 +1,6 @@
 import pytest
 
-from channels.carrier.twiml import parse
+from channels.carrier.twiml import AUTO_SPEECH_S, parse
 from channels.carrier.twiml_attributes import TwimlError
 from channels.carrier.twiml_verbs import (
     Conference,
@@ -73,6 +73,16 @@ def test_a_connected_stream_is_read_with_its_action_callback_and_parameters() ->
             ),
         ),
         ("<Dial><Conference>desk</Conference></Dial>", Dial(Conference("desk"), None, 30, FOUR_HOURS, None)),
+        (
+            "<Dial><Conference startConferenceOnEnter='false' endConferenceOnExit='true' waitUrl='' beep='onExit' "
+            "participantLabel='desk'>desk</Conference></Dial>",
+            Dial(Conference("desk", starts=False, ends=True, wait_url=""), None, 30, FOUR_HOURS, None),
+        ),
+        (
+            "<Dial><Conference statusCallback='/room'>desk</Conference></Dial>",
+            NotSimulated("<Conference statusCallback>"),
+        ),
+        ("<Dial><Conference muted='true'>desk</Conference></Dial>", NotSimulated("<Conference muted='true'>")),
         ("<Dial><Queue>q</Queue></Dial>", NotSimulated("<Dial><Queue>")),
         ("<Dial sequential='true'>+15550100300</Dial>", NotSimulated("<Dial sequential='true'>")),
         ("<Dial record='record-from-answer'>+1555</Dial>", NotSimulated("<Dial record='record-from-answer'>")),
@@ -82,7 +92,13 @@ def test_a_connected_stream_is_read_with_its_action_callback_and_parameters() ->
             "<Say>PIN?</Say><Play>beep.wav</Play><Pause/></Gather>",
             Gather((Say("PIN?"), Play("beep.wav"), Pause(1)), 4, "", 2, "/pin", True),
         ),
-        ("<Gather input='dtmf speech'/>", NotSimulated("<Gather input='dtmf speech'>")),
+        ("<Gather input='dtmf speech'/>", Gather((), None, "#", 5, None, False, True, True)),
+        (
+            "<Gather input='speech' speechTimeout='auto' hints='yes, no'/>",
+            Gather((), None, "#", 5, None, False, False, True, AUTO_SPEECH_S),
+        ),
+        ("<Gather input='speech' speechTimeout='3'/>", Gather((), None, "#", 5, None, False, False, True, 3)),
+        ("<Gather partialResultCallback='/words'/>", NotSimulated("<Gather partialResultCallback>")),
         ("<Record/>", Record("1234567890*#", 5, 3600, None, None)),
         (
             "<Record finishOnKey='#' timeout='3' maxLength='20' action='/done' recordingStatusCallback='/recorded'/>",
@@ -137,6 +153,10 @@ def test_every_verb_is_read(element: str, verb: Verb) -> None:
         ("<Response><Dial><Sip>desk@example.com</Sip></Dial></Response>", "13243"),
         ("<Response><Dial><Client/></Dial></Response>", "no identity"),
         ("<Response><Dial><Conference/></Dial></Response>", "13237"),
+        (f"<Response><Dial><Conference>{'x' * 129}</Conference></Dial></Response>", "13237"),
+        ("<Response><Dial><Conference beep='loud'>x</Conference></Dial></Response>", "beep"),
+        ("<Response><Gather input='speech' speechTimeout='soon'/></Response>", "speechTimeout"),
+        (f"<Response><Gather input='speech' hints='{'x' * 50_001}'/></Response>", "hints"),
         ("<Response><Dial><Say>x</Say></Dial></Response>", "13215"),
         (f"<Response><Dial>{'<Number>+1555</Number>' * 11}</Dial></Response>", "at most 10"),
         ("<Response><Gather finishOnKey='##'/></Response>", "13310"),

@@ -11,8 +11,9 @@ calls a service over sockets, in real time. The same in this process and in virt
     report = run_virtual(call())
 
 `network` goes with both. An Account is whose calls these are: its REST API can end or redirect them, and place others;
-`serve_rest` has it on loopback, RestInProcess in this process. `open_leg` gives one media socket by itself, for streams
-that are not healthy.
+`serve_rest` has it on loopback, RestInProcess in this process. Its calls meet in conferences; whom it rings may be a
+person who says words or presses keys, a telephone computer (`Script.answers`) or an AnsweringMachine. `open_leg` gives
+one media socket by itself, for streams that are not healthy.
 
 It is stricter than Twilio: what Twilio would drop with a warning, or play as noise, is among the report's errors. And
 it bounds what it is sent: a service that floods, never ends or never answers fails its own call, and nothing else.
@@ -26,6 +27,7 @@ from channels.carrier.call import ACCOUNT_SID, Dial, place_call
 from channels.carrier.caller import Script, Utterance
 from channels.carrier.far_party import FarParty
 from channels.carrier.in_process import started
+from channels.carrier.machine import AnsweringMachine
 from channels.carrier.media import MediaLeg, open_leg
 from channels.carrier.network import Network, Stall
 from channels.carrier.playout import Clearing
@@ -39,6 +41,7 @@ from channels.carrier.virtual_time import loop_time, run_virtual
 __all__ = [
     "ACCOUNT_SID",
     "Account",
+    "AnsweringMachine",
     "CallEvent",
     "CallReport",
     "Callee",

@@ -5,43 +5,35 @@ running loop's, real or virtual; a Network may lie between the two.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlunsplit
 
 from agents.errors import ChannelError
 from channels.carrier import twiml
 from channels.carrier.account import Account
-from channels.carrier.address import is_web, joined, split
+from channels.carrier.address import is_web, joined
 from channels.carrier.app_socket import App
 from channels.carrier.callbacks import Callbacks
-from channels.carrier.caller import Caller, Move, Script
+from channels.carrier.caller import Caller, Script
 from channels.carrier.distance import Distant
 from channels.carrier.far_party import FarParty
 from channels.carrier.in_process import InProcess
 from channels.carrier.live_call import After, CutShort, Fetch, Given, LiveCall
-from channels.carrier.media import open_leg
+from channels.carrier.machine import MachineCaller
 from channels.carrier.network import Network
 from channels.carrier.outbound import Outbound, Progress, ring_out
 from channels.carrier.over_net import OverNet
-from channels.carrier.playout import Tick
 from channels.carrier.reach import Reach, Unreachable
-from channels.carrier.report import CallEnded, CallEvent, CallReport, EndedBy, StreamStarted
-from channels.carrier.sids import new_call_sid, new_sid
-from channels.carrier.twiml_verbs import Connect, Hangup, NotSimulated, Redirect, Reject, Stream, Verb
+from channels.carrier.report import CallEnded, CallEvent, CallReport, EndedBy
+from channels.carrier.sids import new_call_sid
+from channels.carrier.streams import RECONNECT_S, Streams
+from channels.carrier.twiml_verbs import Connect, Hangup, NotSimulated, Redirect, Reject, Verb
 from channels.carrier.verbs import Verbs
-from channels.carrier.webhooks import (
-    Service,
-    Webhooks,
-    call_params,
-    ending_params,
-    progress_params,
-    stream_params,
-)
+from channels.carrier.webhooks import Service, Webhooks, call_params, ending_params, progress_params
 from channels.carrier.witness import Transcribe, Witness
-from channels.media_streams import Start
 
 VOICE_PATH: Final = "/twilio/voice"
 STATUS_PATH: Final = "/twilio/status"
@@ -51,6 +43,12 @@ MAX_DOCUMENTS: Final = 20
 """So many TwiML documents in one call; a service that redirects in a circle would never end."""
 
 
+NO_CODE: Final = "11200"
+"""Twilio's code for a document that could not be had, where no other is known."""
+
+_CODE: Final = re.compile(r"\(([0-9]{5})\)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
     """Whom to call, and how.
@@ -58,7 +56,8 @@ class Dial:
     `public_url` is the service's address as it publishes it, and what is signed. `local_url` is where it is really
     reached; None when that is the same. `far_parties` are whom `<Dial>` may ring, by their number as TwiML has it;
     others answer after a second. `outbound` is set when the service itself placed the call: the script is then that of
-    whoever answers. Raises ValueError for an address that is none.
+    whoever answers. `reconnect_s` passes before a stream that follows another. `fallback_url` is asked for TwiML where
+    another address has none. Raises ValueError for an address that is none.
     """
 
     public_url: str
@@ -70,6 +69,8 @@ class Dial:
     call_sid: str = field(default_factory=new_call_sid)
     far_parties: Mapping[str, FarParty] = field(default_factory=dict)
     outbound: Outbound | None = None
+    reconnect_s: float = RECONNECT_S
+    fallback_url: str | None = None
 
     def __post_init__(self) -> None:
         for name, url in (("public_url", self.public_url), ("local_url", self.local_url)):
@@ -95,12 +96,12 @@ async def place_call(
     call, one stretch of the agent's sound at a time. `recording` is a WAV file to write, the caller on the left.
     `network` is what lies between the carrier and the service; None is the way as it is. `app` is the service as an
     ASGI application that is started already (`in_process.started`): then nothing goes over sockets, and the call may be
-    made in virtual time. `account` is whose REST API may change the call while it lasts. Raises ValueError for an `app`
-    together with a `local_url`.
+    made in virtual time. `account` is whose REST API may change the call while it lasts, and whose conferences it may
+    be put into. Raises ValueError for an `app` together with a `local_url`.
     """
     witness = Witness(on_event, transcribe, asyncio.get_running_loop().time())
-    async with _reach(dial, app) as reach:
-        call = _Call(dial, script, witness, reach, network)
+    async with reach_to(app, dial.public_url, dial.local_url) as reach:
+        call = _Call(dial, script, witness, reach, network, account)
         if account is not None:
             account.add(call.line)
         async with asyncio.TaskGroup() as tasks:
@@ -112,25 +113,33 @@ async def place_call(
     return witness.report(dial.call_sid, call.caller, recording)
 
 
-def _reach(dial: Dial, app: App | None) -> OverNet | InProcess:
+def reach_to(app: App | None, public_url: str, local_url: str | None) -> OverNet | InProcess:
+    """The way to a service: over the network, or to an application in this process. Raises ValueError for both."""
     if app is None:
         return OverNet()
-    if dial.local_url is not None:
-        raise ValueError(f"an application in this process has no local_url; found {dial.local_url!r}")
-    return InProcess(app, dial.public_url)
+    if local_url is not None:
+        raise ValueError(f"an application in this process has no local_url; found {local_url!r}")
+    return InProcess(app, public_url)
 
 
 class _Call:
     """One call: follows the service's TwiML, with a caller on the line who outlives each media socket."""
 
-    def __init__(self, dial: Dial, script: Script, witness: Witness, reach: Reach, network: Network | None) -> None:
-        self.caller = Caller(script, witness.tell)
+    def __init__(
+        self,
+        dial: Dial,
+        script: Script,
+        witness: Witness,
+        reach: Reach,
+        network: Network | None,
+        account: Account | None,
+    ) -> None:
+        machine = dial.outbound.machine if dial.outbound else None
+        self.caller = MachineCaller(machine, witness.tell) if machine else Caller(script, witness.tell)
         self._dial = dial
         self._witness = witness
-        self._service = Service(dial.public_url, dial.local_url or dial.public_url, dial.auth_token)
-        self._reach = reach
-        self._network = network
-        self._webhooks = Webhooks(reach if network is None else Distant(reach, network), self._service)
+        service = Service(dial.public_url, dial.local_url or dial.public_url, dial.auth_token)
+        self._webhooks = Webhooks(reach if network is None else Distant(reach, network), service)
         self.callbacks = Callbacks(self._webhooks, network, witness.trouble)
         self.line = LiveCall(
             sid=dial.call_sid,
@@ -139,11 +148,15 @@ class _Call:
             to_number=dial.to_number,
             direction="outbound-api" if dial.outbound else "inbound",
             now_ms=witness.now_ms,
-            leaves_after_s=script.hang_up_after_s,
+            leaves_after_s=None if machine else script.hang_up_after_s,
+            talks_s=dial.outbound.party.talks_s if dial.outbound else None,
             tell=witness.tell,
             post=self.callbacks.put,
         )
-        self._verbs = Verbs(self.line, self.caller, self._fetch, dial.far_parties)
+        self._streams = Streams(self.line, self.caller, witness, service, reach, network, dial.reconnect_s)
+        self._verbs = Verbs(
+            self.line, self.caller, self._fetch, dial.far_parties, account.rooms if account is not None else None
+        )
         self._progress = Progress(dial.outbound, self.line, self._params) if dial.outbound else None
 
     async def run(self) -> None:
@@ -169,20 +182,33 @@ class _Call:
         base_url = self._public(VOICE_PATH)
         after: After = Fetch(base_url)
         if self._dial.outbound and self._progress:
-            after = await ring_out(self._dial.outbound, self.line, self._progress)
+            after = await ring_out(self._dial.outbound, self.line, self._progress, self.caller.hear_keys)
+            self.caller.answered(self.line.answered_ms)
         documents = 0
         while not isinstance(after, str):
             documents += 1
             if documents > MAX_DOCUMENTS:
                 raise ChannelError(f"the service's TwiML went on for more than {MAX_DOCUMENTS} documents")
             match after:
-                case Fetch(url, params):
-                    base_url = url
-                    verbs = twiml.parse(await self._fetch(url, params))
+                case Fetch():
+                    base_url, verbs = await self._document(after)
                 case Given(text):
                     verbs = twiml.parse(text)
             after = await self._run_document(verbs, base_url)
         return after
+
+    async def _document(self, fetch: Fetch) -> tuple[str, tuple[Verb, ...]]:
+        """A document, and where it came from: the fallback address, when there is one and the other has no TwiML."""
+        try:
+            return fetch.url, twiml.parse(await self._fetch(fetch.url, fetch.params))
+        except ChannelError as error:
+            fallback_url = self._dial.fallback_url
+            if fallback_url is None:
+                raise
+            self._witness.tally.warn(f"the fallback address is asked: {error}")
+            code = _CODE.search(str(error))
+            failed = {"ErrorCode": code[1] if code else NO_CODE, "ErrorUrl": fetch.url}
+            return fallback_url, twiml.parse(await self._fetch(fallback_url, {**fetch.params, **failed}))
 
     async def _fetch(self, url: str, params: Mapping[str, str]) -> bytes:
         return await self._webhooks.fetch(url, {**self._params(self.line.status), **params})
@@ -206,7 +232,7 @@ class _Call:
         match verb:
             case Connect(stream, action):
                 next_document = None if action is None else Fetch(joined(url, action))
-                return "caller" if await self._has_hung_up_in(stream, url) else next_document
+                return "caller" if await self._streams.run(stream, url) else next_document
             case Redirect(next_url):
                 return Fetch(joined(url, next_url))
             case Hangup():
@@ -219,60 +245,6 @@ class _Call:
                 raise ChannelError(f"the service's TwiML has {what}, {why}")
             case others:
                 return await self._verbs.carry_out(others, url)
-
-    # ---- the stream ----
-
-    async def _has_hung_up_in(self, stream: Stream, base_url: str) -> bool:
-        """Runs one stream. False when the service ended it, or it failed, which is what Twilio goes on from."""
-        dial, witness = self._dial, self._witness
-        told = joined(base_url, stream.status_callback) if stream.status_callback else None
-        start = Start(new_sid("MZ"), dial.call_sid, dial.account_sid, parameters=stream.parameters)
-        try:
-            url = self._stream_url(stream, base_url)
-            signature = self._service.signature(url, {})
-            async with open_leg(
-                self._service.reach(url),
-                start,
-                signature=signature,
-                tally=witness.tally,
-                reach=self._reach,
-                network=self._network,
-            ) as leg:
-                witness.tell(StreamStarted(witness.now_ms(), start.stream_sid))
-                self._tell_stream(told, stream, start, "stream-started")
-                has_hung_up = await leg.run(self._phone, witness.origin_s)
-        except ChannelError as error:
-            witness.trouble(str(error))
-            self._tell_stream(told, stream, start, "stream-error", str(error))
-            return False
-        finally:
-            self.caller.end()
-        self._tell_stream(told, stream, start, "stream-stopped")
-        return has_hung_up
-
-    def _phone(self, tick: Tick) -> Move:
-        move = self.caller.tick(tick)
-        if self.line.is_ordered:  # which ends the stream as hanging up does, with `stop`
-            move = replace(move, is_hang_up=True)
-        self._witness.saw(tick, move)
-        return move
-
-    def _stream_url(self, stream: Stream, base_url: str) -> str:
-        """The address that Twilio would connect to, and sign. Raises ChannelError for one that it would not."""
-        parts = split(joined(base_url, stream.url))
-        if not split(stream.url).scheme:
-            parts = parts._replace(scheme=parts.scheme.replace("http", "ws"))
-        is_local_trial = split(self._dial.public_url).scheme == "http"
-        if parts.scheme != "wss" and not (parts.scheme == "ws" and is_local_trial):
-            raise ChannelError(f"<Stream url={stream.url!r}> is not a wss:// address (31922)")
-        if parts.query:
-            self._witness.tally.warn("<Stream url> has a query string, which Twilio leaves out when it connects")
-        return urlunsplit(parts._replace(query="", fragment=""))
-
-    def _tell_stream(self, url: str | None, stream: Stream, start: Start, event: str, error: str = "") -> None:
-        if url:
-            params = stream_params(start.call_sid, start.account_sid, start.stream_sid, stream.name, event, error)
-            self.callbacks.put(url, params)
 
     # ---- small facts ----
 

@@ -6,6 +6,9 @@ from typing import Final, Literal
 
 from channels.carrier.sids import new_sid
 
+MAX_STRETCHES: Final = 1000
+"""So many pieces one recording may have; a service that pauses and goes on would never end."""
+
 RecordingStatus = Literal["in-progress", "paused", "stopped", "completed"]
 
 RECORDING_EVENTS: Final = frozenset({"in-progress", "completed", "absent"})
@@ -15,6 +18,8 @@ RECORDING_EVENTS: Final = frozenset({"in-progress", "completed", "absent"})
 @dataclass(slots=True, kw_only=True)
 class CallRecording:
     """One recording, under way from `counted_since_ms` on. Times are milliseconds since the call was dialled.
+
+    `held` are the stretches of the call that are in it, `silent` those in whose place there is silence: each from, to.
 
     `post` sends a status callback; None as `status_callback` for nobody who is told.
     """
@@ -30,10 +35,17 @@ class CallRecording:
     sid: str = field(default_factory=lambda: new_sid("RE"))
     status: RecordingStatus = "in-progress"
     duration_ms: int = 0
+    held: list[tuple[int, int]] = field(default_factory=list)
+    silent: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
         return self.status in ("stopped", "completed")
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be paused or go on once more."""
+        return len(self.held) + len(self.silent) < MAX_STRETCHES
 
     @property
     def url(self) -> str:
@@ -45,6 +57,8 @@ class CallRecording:
             return
         if self.counted_since_ms is not None:
             self.duration_ms += at_ms - self.counted_since_ms
+            stretches = self.silent if self.status == "paused" else self.held
+            stretches.append((self.counted_since_ms, at_ms))
         is_counted = status == "in-progress" or (status == "paused" and keeps_silence)
         self.counted_since_ms = at_ms if is_counted else None
         self.status = status

@@ -1,8 +1,8 @@
 """The simulated caller: a script of utterances, said when the agent has finished. Pure, one tick at a time."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from agents import mulaw
@@ -19,6 +19,9 @@ GIVE_UP_MS: Final = 15_000
 
 KEY_EVERY_MS: Final = 200
 
+MAX_KEYS: Final = 32
+"""So many keys, the latest, a caller keeps in mind: what one document can press at once."""
+
 SILENT_FRAME: Final = bytes([mulaw.SILENCE]) * mulaw.FRAME_BYTES
 
 
@@ -26,7 +29,7 @@ SILENT_FRAME: Final = bytes([mulaw.SILENCE]) * mulaw.FRAME_BYTES
 class Utterance:
     """Something for the caller to say, PCM16 mono 8 kHz. `said` is what it says in words, None when unknown."""
 
-    pcm16_8k: bytes
+    pcm16_8k: bytes = field(repr=False)
     said: str | None = None
 
 
@@ -38,10 +41,17 @@ class Script:
     utterance and waits for the reply and its end, then hangs up. With `interrupt_ms` the next utterance begins so long
     after the agent became audible instead. With `stays` the caller does not hang up at the end, but stays on the line,
     silent, for as long as the service lets them. `hang_up_after_s` counts from dialling and comes before all else.
+
+    `answers` makes a telephone computer of the caller: as soon as the last keys that the service pressed are those, it
+    says that; of several such keys, the longest count.
+
+    All of it goes on across streams. Between two, nobody is heard: what the caller was saying goes on unheard, and what
+    is to be said waits for the next.
     """
 
     utterances: tuple[Utterance, ...] = ()
-    digits: str = ""
+    digits: str = field(default="", repr=False)
+    answers: Mapping[str, Utterance] = field(default_factory=dict, repr=False)
     wait_s: float = WAIT_S
     interrupt_ms: int | None = None
     stays: bool = False
@@ -53,7 +63,7 @@ class Move:
     """What the caller does at one tick: 20 ms of mu-law, a key, hanging up."""
 
     ulaw: bytes = SILENT_FRAME
-    digit: str | None = None
+    digit: str | None = field(default=None, repr=False)
     is_hang_up: bool = False
 
 
@@ -95,6 +105,11 @@ class Caller:
         self._next_key_ms: int | None = None
         self._unsaid = deque(script.utterances)
         self._speech: deque[bytes] = deque()
+        self._heard_keys = ""
+        self._unsaid_answers: deque[Utterance] = deque(maxlen=MAX_KEYS)
+        self._has_heard_keys = False
+        self._last_tick_ms: int | None = None
+        self._is_on_stream = False
         self._is_done = False
         self._is_staying = False
 
@@ -103,22 +118,32 @@ class Caller:
         """How many utterances of the script were never begun."""
         return len(self._unsaid)
 
+    def answered(self, at_ms: int | None) -> None:
+        """The call was answered then; None when it was not. What a person does begins with the first tick."""
+
+    @property
+    def message_from_ms(self) -> int | None:
+        """When an answering machine began to record; None for a person."""
+        return None
+
     def tick(self, heard: Tick) -> Move:
         """Takes what the phone plays for 20 ms, gives what the caller does in them."""
         at_ms = heard.at_ms
-        if self._step is None:
-            self._step = _Step(at_ms, is_reply_due=False)
+        step = self._begin_or_go_on(at_ms)
         self._listen(heard)
-        self._notice_reply(at_ms, self._step)
+        self._notice_reply(at_ms, step)
         digit = None
         if self._is_time_up(at_ms):
             self._is_done = True
+        elif self._unsaid_answers:
+            if not self._speech:
+                self._speak(at_ms, self._unsaid_answers.popleft())
         elif self._is_staying:
             pass
-        elif self._is_ready(at_ms, self._step):
+        elif self._is_ready(at_ms, step):
             digit = self._go_on(at_ms)
-        elif self._has_given_up(at_ms, self._step):
-            self._tell(TroubleFound(at_ms, self._complaint(self._step)))
+        elif self._has_given_up(at_ms, step):
+            self._tell(TroubleFound(at_ms, self._complaint(step)))
             self._is_done = True
         ulaw = self._speech.popleft() if self._speech else SILENT_FRAME
         return Move(ulaw, digit, self._is_done)
@@ -136,9 +161,33 @@ class Caller:
         """The next utterance, for the caller to say to a recording; None when the script has no more."""
         return self._unsaid.popleft() if self._unsaid else None
 
+    def hear_keys(self, keys: str) -> None:
+        """The service pressed keys. What the script answers is said as soon as there is a stream."""
+        self._has_heard_keys = True
+        for key in keys:
+            self._heard_keys = (self._heard_keys + key)[-MAX_KEYS:]
+            if known := [known for known in self._script.answers if self._heard_keys.endswith(known)]:
+                self._unsaid_answers.append(self._script.answers[max(known, key=len)])
+                self._heard_keys = ""
+
     def end(self) -> None:
-        """The call is over: what still sounded ended with it."""
+        """The stream is over: what still sounded ended with it."""
+        self._is_on_stream = False
         self._tell_ended(self.ears.end(was_cleared=False))
+
+    def _begin_or_go_on(self, at_ms: int) -> _Step:
+        """The wait that the caller is in. A new stream begins it anew; keys are an answer to what was said before."""
+        was_on_stream, self._is_on_stream = self._is_on_stream, True
+        last_ms, self._last_tick_ms = self._last_tick_ms, at_ms
+        if was_on_stream and self._step is not None:
+            return self._step
+        unheard = 0 if last_ms is None else (at_ms - last_ms) // mulaw.FRAME_MS - 1
+        for _ in range(min(unheard, len(self._speech))):
+            self._speech.popleft()
+        is_due = self._step is not None and self._step.is_reply_due and self._step.heard_ms is None
+        is_due, self._has_heard_keys = is_due and not self._has_heard_keys, False
+        self._step = _Step(at_ms, is_due)
+        return self._step
 
     def _listen(self, heard: Tick) -> None:
         is_speaking = bool(self.turns) and heard.at_ms < self.turns[-1].speech_end_ms
@@ -148,6 +197,9 @@ class Caller:
         began_ms = self.ears.sounding_ms
         if began_ms is not None and (ended is not None or was_sounding_ms is None):
             self._tell(AgentBegan(began_ms, self.ears.turn))
+
+    def _await_reply(self, at_ms: int) -> None:
+        self._step = _Step(at_ms, is_reply_due=True)
 
     def _tell_ended(self, sound: Sound | None) -> None:
         if sound is not None:
@@ -210,5 +262,5 @@ class Caller:
         # A frame is sent when it is complete: what goes out now was spoken in the 20 ms before.
         speech_end = at_ms - mulaw.FRAME_MS + speech_end_ms(utterance.pcm16_8k)
         self.turns.append(SpokenTurn(utterance.said, speech_end))
-        self._step = _Step(at_ms, is_reply_due=True)
+        self._await_reply(at_ms)
         self._tell(CallerBegan(at_ms - mulaw.FRAME_MS, len(self.turns), utterance.said))

@@ -7,6 +7,7 @@ from typing import Literal
 from agents.errors import ChannelError
 from channels.carrier import twiml
 from channels.carrier.address import joined
+from channels.carrier.conference import Meeting, Rooms
 from channels.carrier.far_party import FarParty
 from channels.carrier.live_call import After, CutShort, Fetch, LiveCall
 from channels.carrier.pace import FOREVER, PLAY_S, say_s
@@ -35,18 +36,26 @@ class _Leg:
 
 
 class Dialling:
-    """One `<Dial>` of the document at `url`."""
+    """One `<Dial>` of the document at `url`. `rooms` are the account's conferences; None where there is no account."""
 
     def __init__(
-        self, verb: Dial, url: str, line: LiveCall, far_parties: Mapping[str, FarParty], fetch: FetchTwiml
+        self,
+        verb: Dial,
+        url: str,
+        line: LiveCall,
+        far_parties: Mapping[str, FarParty],
+        fetch: FetchTwiml,
+        rooms: Rooms | None = None,
     ) -> None:
         self._verb = verb
+        self._rooms = rooms
         self._url = url
         self._line = line
         self._far_parties = far_parties
         self._fetch = fetch
         self._answered_ms: int | None = None
         self._talked_ms = 0
+        self._joined_with: tuple[str, ...] = ()
 
     async def run(self) -> After | None:
         """Rings, connects, and says what follows when it is over. What cuts it short is told of and comes out."""
@@ -65,7 +74,7 @@ class Dialling:
             status = "canceled" if self._answered_ms is None else "completed"
             raise
         finally:
-            self._line.tell(DialEnded(self._line.now_ms(), to, status, self._talked_ms))
+            self._line.tell(DialEnded(self._line.now_ms(), to, status, self._talked_ms, self._joined_with))
         return Fetch(action, {"DialCallStatus": status, **params}) if action else None
 
     def _leg(self, noun: Noun) -> _Leg:
@@ -77,7 +86,14 @@ class Dialling:
     async def _meet(self, conference: Conference) -> tuple[DialStatus, dict[str, str]]:
         """Twilio tells neither a duration nor a CallSid of a conference."""
         self._answered_ms = self._line.now_ms()
-        await self._talk(self._party(conference.name))
+        if self._rooms is None or conference.name in self._far_parties:
+            await self._talk(self._party(conference.name))
+            return "answered", {}
+        meeting = Meeting(self._line, self._rooms, conference, self._url)
+        try:
+            await meeting.run(self._verb.time_limit_s)
+        finally:
+            self._talked_ms, self._joined_with = meeting.talked_ms, meeting.joined_with
         return "answered", {}
 
     # ---- telephones ----

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-AnsweredBy = Literal["human", "machine_start", "machine_end_beep", "machine_end_silence", "fax", "unknown"]
+AnsweredBy = Literal[
+    "human", "machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other", "fax", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,8 +13,8 @@ class FarParty:
     """Somebody whose telephone rings.
 
     They `answer` after `rings_s`, are `busy` or cannot be reached (`failed`) after as long, or never answer. Once
-    `<Dial>` has connected them they talk for `talks_s`, then hang up; None leaves that to the caller. `answered_by` is
-    what answering machine detection finds, `detected_s` after the answer.
+    `<Dial>` has connected them, or they met somebody in a conference, they talk for `talks_s`, then hang up; None
+    leaves that to the caller. `answered_by` is what answering machine detection finds, `detected_s` after the answer.
     """
 
     does: Literal["answer", "busy", "no-answer", "failed"] = "answer"

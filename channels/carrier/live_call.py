@@ -53,7 +53,8 @@ class LiveCall:
     """One call, from dialling to the end.
 
     `tell` gets what happens; `post` sends a status callback, after those before it. `now_ms` counts from dialling, and
-    so does `leaves_after_s`, when the caller hangs up whatever happens; None for never.
+    so does `leaves_after_s`, when the caller hangs up whatever happens; None for never. `talks_s` is how long they talk
+    with others in a conference before they hang up; None for as long as it lasts.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class LiveCall:
         direction: Literal["inbound", "outbound-api"],
         now_ms: Callable[[], int],
         leaves_after_s: float | None,
+        talks_s: float | None = None,
         tell: Callable[[CallEvent], None],
         post: Callable[[str, Mapping[str, str]], None],
     ) -> None:
@@ -82,9 +84,11 @@ class LiveCall:
         self.now_ms = now_ms
         self.tell = tell
         self.post = post
+        self.talks_s = talks_s
         self._leaves_after_s = inf if leaves_after_s is None else leaves_after_s
         self._order: tuple[After, str] | None = None
         self._ordered = asyncio.Event()
+        self._stirred: asyncio.Event | None = None
         self._time_limit: asyncio.TimerHandle | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -101,6 +105,8 @@ class LiveCall:
         """
         self._order = after, what
         self._ordered.set()
+        if self._stirred:
+            self._stirred.set()
 
     def limit(self, seconds: float) -> None:
         """Ends the call so long after it was answered; at once when that time is over. The last limit counts."""
@@ -130,6 +136,11 @@ class LiveCall:
     # ---- on the line ----
 
     @property
+    def party(self) -> str:
+        """The number of whoever is on this line."""
+        return self.to_number if self.direction == "outbound-api" else self.from_number
+
+    @property
     def is_ordered(self) -> bool:
         """Whether what goes on now is to end, because REST said so."""
         return self._ordered.is_set()
@@ -155,14 +166,25 @@ class LiveCall:
         self._timers = [known for known in self._timers if not known.cancelled()] + [timer]
         return timer
 
-    async def hold(self, seconds: float) -> None:
-        """Lets time pass. Raises CutShort when the caller hangs up meanwhile, or something is ordered."""
+    def leave_after(self, seconds: float) -> None:
+        """Lets whoever is on the line hang up so long after dialling, if not before."""
+        self._leaves_after_s = min(self._leaves_after_s, seconds)
+
+    async def hold(self, seconds: float, *, stirred: asyncio.Event | None = None) -> None:
+        """Lets time pass; with `stirred`, until that is set. It is unset then.
+
+        Raises CutShort when the caller hangs up meanwhile, or something is ordered.
+        """
         left_s = max(0.0, self._leaves_after_s - self.now_ms() / 1000)
+        self._stirred = stirred
         with suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, left_s)):
-                await self._ordered.wait()
+                await (stirred if stirred and not self.is_ordered else self._ordered).wait()
+        self._stirred = None
         self.check()
-        if left_s < seconds:
+        if stirred and stirred.is_set():
+            stirred.clear()
+        elif left_s < seconds:
             raise CutShort("caller")
 
     async def press(self, digits: str) -> None:

@@ -1,19 +1,24 @@
 """A call that a service places by REST: rings the callee, detects machines, tells of the progress."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from channels.carrier.far_party import FarParty
 from channels.carrier.live_call import After, CutShort, Fetch, Given, LiveCall
+from channels.carrier.machine import AnsweringMachine, Detection, verdict
 from channels.carrier.webhooks import progress_params
+
+DETECTION_S: Final = 30
+"""Longest that Twilio listens for a machine, unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
     """What the service asked for, and who is rung.
 
-    `first` is the TwiML for who answers. `status_callback` gets those of the call's events that are in
-    `status_events`. With `detects_machine` the verdict is waited for before `first`, or posted later to
+    `first` is the TwiML for who answers: `party`, or their `machine`. `status_callback` gets those of the call's events
+    that are in `status_events`. With `detection` the verdict is waited for before `first`, or posted later to
     `amd_callback` where there is one; digits to send leave it out, as Twilio does.
     """
 
@@ -23,8 +28,10 @@ class Outbound:
     time_limit_s: int
     status_callback: str | None = None
     status_events: frozenset[str] = frozenset({"completed"})
-    send_digits: str = ""
-    detects_machine: bool = False
+    send_digits: str = field(default="", repr=False)
+    machine: AnsweringMachine | None = None
+    detection: Detection | None = None
+    detection_timeout_s: int = DETECTION_S
     amd_callback: str | None = None
 
 
@@ -45,8 +52,8 @@ class Progress:
         self._sequence += 1
 
 
-async def ring_out(outbound: Outbound, line: LiveCall, progress: Progress) -> After:
-    """Rings until somebody answers, or nobody does, and says what follows."""
+async def ring_out(outbound: Outbound, line: LiveCall, progress: Progress, hear_keys: Callable[[str], None]) -> After:
+    """Rings until somebody answers, or nobody does, and says what follows. `hear_keys` gets the digits to send."""
     party = outbound.party
     progress.tell("initiated", "initiated")
     line.status = "ringing"
@@ -63,25 +70,28 @@ async def ring_out(outbound: Outbound, line: LiveCall, progress: Progress) -> Af
     line.answer()
     progress.tell("answered", "in-progress")
     line.limit(outbound.time_limit_s)
+    if outbound.machine:
+        line.leave_after(line.now_ms() / 1000 + outbound.machine.hangs_up_after_s)
     try:
         if outbound.send_digits:
             await line.press(outbound.send_digits)
-        elif outbound.detects_machine:
-            return await _detected(outbound, line)
+            hear_keys(outbound.send_digits)
+        elif outbound.detection:
+            return await _detected(outbound, outbound.detection, line)
     except CutShort as cut:
         return cut.after
     return outbound.first
 
 
-async def _detected(outbound: Outbound, line: LiveCall) -> After:
+async def _detected(outbound: Outbound, detection: Detection, line: LiveCall) -> After:
     """Machine detection: the verdict comes before the call goes on, or by itself while it does."""
-    party = outbound.party
-    verdict = {"AnsweredBy": party.answered_by, "MachineDetectionDuration": str(round(party.detected_s * 1000))}
+    answered_by, after_s = verdict(detection, outbound.party, outbound.machine, outbound.detection_timeout_s)
+    found = {"AnsweredBy": answered_by, "MachineDetectionDuration": str(round(after_s * 1000))}
     if outbound.amd_callback:
-        params = {"CallSid": line.sid, "AccountSid": line.account_sid, **verdict}
-        line.later(party.detected_s, line.post, outbound.amd_callback, params)
+        params = {"CallSid": line.sid, "AccountSid": line.account_sid, **found}
+        line.later(after_s, line.post, outbound.amd_callback, params)
         return outbound.first
-    await line.hold(party.detected_s)
+    await line.hold(after_s)
     if isinstance(outbound.first, Fetch):
-        return replace(outbound.first, params={**outbound.first.params, **verdict})
+        return replace(outbound.first, params={**outbound.first.params, **found})
     return outbound.first

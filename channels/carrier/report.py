@@ -84,18 +84,19 @@ class CarrierPlayed:
 
 @dataclass(frozen=True, slots=True)
 class DigitsSent:
-    """The carrier pressed keys towards the far end. `w` is half a second."""
+    """The carrier pressed keys towards the far end. `w` is half a second. No repr has them: they may be a PIN."""
 
     at_ms: int
-    digits: str
+    digits: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class DigitsGathered:
-    """TwiML's `<Gather>` is over; without digits when the caller pressed none."""
+    """TwiML's `<Gather>` is over; without digits when the caller pressed none, `said` being what was said instead."""
 
     at_ms: int
     digits: str = field(repr=False)
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,16 @@ class WhisperHeard:
 
 @dataclass(frozen=True, slots=True)
 class DialEnded:
-    """`<Dial>` is over; `status` is its DialCallStatus, and the two talked for `talked_ms`."""
+    """`<Dial>` is over; `status` is its DialCallStatus, and the two talked for `talked_ms`.
+
+    `joined_with` are the numbers of the other calls of the account that were met in a conference.
+    """
 
     at_ms: int
     to: str
     status: str
     talked_ms: int
+    joined_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +203,8 @@ class CallReport:
     reply, which the caller hears as a hole. `lateness_p99_ms` is how late this simulator's own ticks were: figures of
     a call where it is large are not to be trusted; in virtual time it is 0. `played_ms` of audio have really sounded,
     and `clearings` has what had been when each clear arrived. `carrier_did` is in order. `tape` has every frame that
-    was said and played.
+    was said and played. `message_from_ms` is when an answering machine began to record, None for a person;
+    `carrier_said_to_machine` is what of `carrier_said` was begun after that.
     """
 
     call_sid: str
@@ -223,6 +229,18 @@ class CallReport:
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
     tape: Tape = field(repr=False, compare=False)
+    message_from_ms: int | None = None
+    carrier_said_to_machine: tuple[str, ...] = ()
+
+    @property
+    def left_message(self) -> bytes:
+        """What an answering machine recorded of the agent's voice, PCM16 mono 8 kHz, from its beep to the end.
+
+        Empty for a call that nobody's machine answered, or that ended before the beep did.
+        """
+        if self.message_from_ms is None:
+            return b""
+        return self.tape.heard(self.message_from_ms, max(self.message_from_ms, self.duration_ms))
 
     @property
     def is_good(self) -> bool:

@@ -14,6 +14,7 @@ from channels.carrier.call import Dial, place_call
 from channels.carrier.call_recording import CallRecording
 from channels.carrier.caller import Script
 from channels.carrier.live_call import Given, LiveCall
+from channels.carrier.messages import tell_delivered
 from channels.carrier.outbound import Outbound
 from channels.carrier.rest_forms import (
     Form,
@@ -60,17 +61,34 @@ class RestApi:
     async def __aenter__(self) -> Self:
         self._placed = await asyncio.TaskGroup().__aenter__()
         self._is_placing: set[str] = set()
+        self._answering: set[asyncio.Task[RestAnswer]] = set()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        for request in self._answering:
+            request.cancel()
+        await asyncio.sleep(0)  # lets a call that one of them has just placed begin, so that it can be hung up
         for sid in self._is_placing:
             if call := self._account.calls.get(sid):
                 call.order("agent", "hung up: the account is closed")
         if isinstance(exc, Exception):  # comes out as it is, once those calls are over
             exc_type = exc = tb = None
         await self._placed.__aexit__(exc_type, exc, tb)
+
+    async def answer_anyhow(
+        self, method: str, path: str, form: Form, *, authorization: str = "", idempotency_token: str | None = None
+    ) -> RestAnswer:
+        """The same, and carries the request out even when nobody waits for the answer any more, as Twilio does.
+
+        Those that are not carried out by the end never are.
+        """
+        answering = self.answer(method, path, form, authorization=authorization, idempotency_token=idempotency_token)
+        request = self._placed.create_task(answering, name=f"REST {method} {path}")
+        self._answering.add(request)
+        request.add_done_callback(self._answering.discard)
+        return await asyncio.shield(request)
 
     async def answer(
         self, method: str, path: str, form: Form, *, authorization: str = "", idempotency_token: str | None = None
@@ -83,7 +101,7 @@ class RestApi:
         try:
             if not account.admits(*_credentials(authorization)):
                 raise RestError(401, 20003, "Authenticate")
-            if failure := account.next_failure():
+            if failure := account.next_failure(path):
                 raise RestError(failure.status, failure.code, failure.message)
             return await self._route(method, path, form)
         except RestError as error:
@@ -115,7 +133,9 @@ class RestApi:
             status_callback=new.status_callback,
             status_events=new.status_events,
             send_digits=new.send_digits,
-            detects_machine=new.detects_machine,
+            machine=callee.machine,
+            detection=new.detection,
+            detection_timeout_s=new.detection_timeout_s,
             amd_callback=new.amd_callback,
         )
         dial = Dial(
@@ -126,6 +146,8 @@ class RestApi:
             from_number=new.sender,
             to_number=new.to,
             outbound=outbound,
+            reconnect_s=account.reconnect_s,
+            fallback_url=new.fallback_url,
         )
         self._is_placing.add(dial.call_sid)
         self._placed.create_task(self._place(dial, callee.script), name=f"placed call {dial.call_sid}")
@@ -134,7 +156,8 @@ class RestApi:
 
     async def _place(self, dial: Dial, script: Script) -> None:
         try:
-            report = await place_call(dial, script, account=self._account, app=self._account.app)
+            account = self._account
+            report = await place_call(dial, script, account=account, app=account.app, network=account.network)
         finally:
             self._is_placing.discard(dial.call_sid)
         self._account.reports.append(report)
@@ -173,8 +196,8 @@ class RestApi:
         call = self._call(sid)
         recording = _recording(call, recording_sid)
         status, keeps_silence = read_recording_update(form)
-        if recording.is_over:
-            raise RestError(400, 21220, "the recording is over")
+        if recording.is_over or not recording.has_room:
+            raise RestError(400, 21220, "the recording is over, or was changed too often")
         recording.turn(status, call.now_ms(), keeps_silence=keeps_silence)
         return 200, recording_json(recording)
 
@@ -191,6 +214,8 @@ class RestApi:
             status_callback=new.status_callback,
         )
         self._account.messages.append(message)
+        if message.status_callback:
+            self._placed.create_task(tell_delivered(self._account, message), name=f"message {message.sid}")
         return 201, message_json(message, self._account.sid)
 
     def _call(self, sid: str) -> LiveCall:

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from channels.carrier.account import Failure
 from channels.carrier.address import is_web, split
 from channels.carrier.call_recording import RECORDING_EVENTS
 from channels.carrier.live_call import Fetch, Given
+from channels.carrier.machine import Detection
+from channels.carrier.outbound import DETECTION_S
 from channels.carrier.pace import LONGEST_CALL_S
 from channels.carrier.twiml_attributes import MAX_DIGITS
 from channels.carrier.twiml_dial import CALL_EVENTS
@@ -25,7 +27,7 @@ _ADDRESS: Final = re.compile(r"\+[1-9][0-9]{6,14}|client:.+|sips?:.+@.+")
 _DIGITS: Final = re.compile(r"[0-9A-D*#wW]{1,32}")
 _NO_EFFECT: Final = frozenset(
     {
-        *("MachineDetectionTimeout", "MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold"),
+        *("MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold"),
         *("MachineDetectionSilenceTimeout", "CallReason", "CallerId", "CallToken"),
     }
 )
@@ -53,17 +55,22 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCall:
-    """A call to place. `amd_callback` gets the verdict of machine detection when that is not waited for."""
+    """A call to place. `amd_callback` gets the verdict of machine detection when that is not waited for.
+
+    `fallback_url` is asked for TwiML where another address has none.
+    """
 
     to: str
     sender: str
     first: Fetch | Given
+    fallback_url: str | None
     timeout_s: int
     time_limit_s: int
     status_callback: str | None
     status_events: frozenset[str]
-    send_digits: str
-    detects_machine: bool
+    send_digits: str = field(repr=False)
+    detection: Detection | None
+    detection_timeout_s: int
     amd_callback: str | None
 
 
@@ -107,27 +114,35 @@ def read_update(form: Form) -> Update:
 def read_new_call(form: Form) -> NewCall:
     known = {"To", "From", "Url", "Method", "Twiml", "Timeout", "TimeLimit", "SendDigits", "MachineDetection"}
     known |= {"StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent"}
-    known |= {"AsyncAmd", "AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod"}
+    known |= {"AsyncAmd", "AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "MachineDetectionTimeout"}
+    known |= {"FallbackUrl", "FallbackMethod"}
     _refuse_others(form, known | _NO_EFFECT)
     to = _address(form, "To", missing=21201, invalid=21211)
     sender = _address(form, "From", missing=21213, invalid=21212)
     digits = _one(form, "SendDigits")
     if digits is not None and not _DIGITS.fullmatch(digits):
         raise RestError(400, 21206, f"SendDigits is {digits[:40]!r}, not up to 32 of 0-9 A-D * # w W")
-    detection = _one(form, "MachineDetection")
-    if detection not in (None, "Enable", "DetectMessageEnd"):
-        raise RestError(400, INVALID, f"MachineDetection is {detection!r}, not Enable or DetectMessageEnd")
+    detection: Detection | None = None
+    match _one(form, "MachineDetection"):
+        case "Enable" | "DetectMessageEnd" as kind:
+            detection = kind
+        case str(other):
+            raise RestError(400, INVALID, f"MachineDetection is {other!r}, not Enable or DetectMessageEnd")
+    _refuse_get(form, "FallbackMethod")
+    fallback_url = _one(form, "FallbackUrl")
     is_async = _one(form, "AsyncAmd") == "true"
     return NewCall(
         to=to,
         sender=sender,
         first=_document(form),
+        fallback_url=None if fallback_url is None else _web(fallback_url, "FallbackUrl"),
         timeout_s=_whole(form, "Timeout", most=MOST_RING_S, code=21208) or RING_S,
         time_limit_s=_whole(form, "TimeLimit", most=24 * 3600, code=INVALID) or LONGEST_CALL_S,
         status_callback=_callback(form, "StatusCallback"),
         status_events=_events(form, "StatusCallbackEvent", CALL_EVENTS),
         send_digits=digits or "",
-        detects_machine=detection is not None,
+        detection=detection,
+        detection_timeout_s=_whole(form, "MachineDetectionTimeout", most=59, code=INVALID) or DETECTION_S,
         amd_callback=_callback(form, "AsyncAmdStatusCallback") if is_async else None,
     )
 

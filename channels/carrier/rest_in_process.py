@@ -59,7 +59,7 @@ class RestInProcess:
             for name, value in (data or {}).items()
         }
         given = headers or {}
-        status, answer = await self._api.answer(
+        status, answer = await self._api.answer_anyhow(
             method.upper(),
             unquote(split(url).path),
             form,

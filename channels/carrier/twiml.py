@@ -36,6 +36,12 @@ from channels.carrier.twiml_verbs import (
 MAX_PARAMETER_CHARS: Final = 500
 """Twilio's limit for the name and value of one `<Parameter>` together."""
 
+AUTO_SPEECH_S: Final = 1.0
+"""About the pause by which Twilio takes words for complete when it is left to it."""
+
+MAX_HINT_CHARS: Final = 50_000
+"""Of `<Gather hints>`: 500 phrases of 100 characters."""
+
 LONGEST_RECORDING_S: Final = 3600
 """Of `<Record>`, unless it says otherwise."""
 
@@ -97,8 +103,11 @@ def _prompt(element: ElementTree.Element) -> Say | Play | PlayDigits | Pause:
 
 
 def _gather(element: ElementTree.Element) -> Gather | NotSimulated:
-    if words(element, "input", "dtmf", frozenset({"dtmf", "speech"}), 13326) != {"dtmf"}:
-        return NotSimulated(f"<Gather input={element.get('input')!r}>")
+    takes = words(element, "input", "dtmf", frozenset({"dtmf", "speech"}), 13326)
+    if "partialResultCallback" in element.attrib:
+        return NotSimulated("<Gather partialResultCallback>")
+    if len(element.get("hints", "")) > MAX_HINT_CHARS:
+        raise TwimlError(f"<Gather hints> is longer than {MAX_HINT_CHARS} characters")
     for child in element:
         if child.tag not in ("Say", "Play", "Pause"):
             raise TwimlError(f"<Gather> has a <{child.tag}> in it (13320)")
@@ -109,7 +118,19 @@ def _gather(element: ElementTree.Element) -> Gather | NotSimulated:
         timeout_s=whole(element, "timeout", 5, 13313),
         action=element.get("action"),
         asks_when_empty=flag(element, "actionOnEmptyResult", 13338),
+        takes_keys="dtmf" in takes,
+        takes_speech="speech" in takes,
+        speech_timeout_s=_speech_timeout(element),
     )
+
+
+def _speech_timeout(element: ElementTree.Element) -> float | None:
+    match element.get("speechTimeout"):
+        case None:
+            return None
+        case "auto":
+            return AUTO_SPEECH_S
+    return whole(element, "speechTimeout", 0, 0)
 
 
 def _record(element: ElementTree.Element) -> Record | NotSimulated:

@@ -27,6 +27,17 @@ CALL_EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"}
 """What a status callback of a call may be asked to tell."""
 
 _NUMBER: Final = re.compile(r"\+?[0-9() .\-]*[0-9][0-9() .\-]*")
+MAX_ROOM_CHARS: Final = 128
+"""Of the name of a conference."""
+
+_CONFERENCE: Final = frozenset(
+    {
+        *("startConferenceOnEnter", "endConferenceOnExit", "waitUrl", "waitMethod", "muted", "beep"),
+        *("maxParticipants", "participantLabel", "method", "statusCallbackMethod"),
+    }
+)
+"""What a conference may be told; who asks to be told of it, or records it, needs more than is simulated."""
+
 _NOT_SIMULATED: Final = frozenset({"Queue", "Sim", "Application", "WhatsApp"})
 
 
@@ -70,11 +81,22 @@ def _nouns(element: Element) -> tuple[Noun, ...] | Conference | NotSimulated:
 
 
 def _conference(child: Element) -> Conference | NotSimulated:
-    if "statusCallback" in child.attrib:
-        return NotSimulated("<Conference statusCallback>")
-    if not content(child):
-        raise TwimlError("<Conference> has no name (13237)")
-    return Conference(content(child))
+    if others := sorted(child.attrib.keys() - _CONFERENCE):
+        return NotSimulated(f"<Conference {' '.join(others)}>")
+    if not is_posted(child, "waitMethod"):
+        return NotSimulated("<Conference> whose waitMethod is not POST")
+    if flag(child, "muted", 0):
+        return NotSimulated("<Conference muted='true'>")
+    if not 0 < len(content(child)) <= MAX_ROOM_CHARS:
+        raise TwimlError(f"<Conference> has no name of at most {MAX_ROOM_CHARS} characters (13237)")
+    words(child, "beep", "true", frozenset({"true", "false", "onEnter", "onExit"}), None)
+    whole(child, "maxParticipants", 250, 0)
+    return Conference(
+        content(child),
+        starts=flag(child, "startConferenceOnEnter", 0, default=True),
+        ends=flag(child, "endConferenceOnExit", 0),
+        wait_url=child.get("waitUrl"),
+    )
 
 
 def _noun(child: Element) -> Noun:

@@ -1,7 +1,7 @@
 """The verbs of TwiML that the simulated carrier runs, as frozen dataclasses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -41,7 +41,7 @@ class Play:
 class PlayDigits:
     """Keys that the carrier presses towards the far end. `w` waits for half a second."""
 
-    digits: str
+    digits: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Collects keys, while and after `prompts`.
+    """Collects keys or words, as `takes_keys` and `takes_speech` say, while and after `prompts`.
 
     It is over when `num_digits` are there (None: any number), when a key of `finish_on_key` is pressed (which is no
-    digit), or `timeout_s` after the last key or the prompts. `action` is then asked what comes next, None being the
-    document itself; without any digit only if `asks_when_empty`.
+    digit), `timeout_s` after the last key or the prompts, or `speech_timeout_s` (None: `timeout_s`) after the last
+    word. `action` is then asked what comes next, None being the document itself; without anything collected only if
+    `asks_when_empty`.
     """
 
     prompts: "tuple[Say | Play | PlayDigits | Pause, ...]"
@@ -64,6 +65,9 @@ class Gather:
     timeout_s: int
     action: str | None
     asks_when_empty: bool
+    takes_keys: bool = True
+    takes_speech: bool = False
+    speech_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +91,23 @@ class Noun:
     kind: Literal["Number", "Sip", "Client"]
     address: str
     whisper_url: str | None = None
-    send_digits: str = ""
+    send_digits: str = field(default="", repr=False)
     status_callback: str | None = None
     status_events: frozenset[str] = frozenset({"completed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Conference:
-    """A room for `<Dial>` to put the caller into."""
+    """A room for `<Dial>` to put the caller into.
+
+    It begins when somebody is there who `starts` it; until then, and alone, one hears `wait_url` (None: Twilio's own
+    music, empty: silence). It is over for all when somebody leaves who `ends` it.
+    """
 
     name: str
+    starts: bool = True
+    ends: bool = False
+    wait_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

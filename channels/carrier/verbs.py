@@ -1,17 +1,22 @@
 """Carries out the verbs of TwiML that need no media stream: speaks, plays, presses, collects, records, dials."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from agents.mulaw import RATE_HZ
 from channels.carrier.address import joined
 from channels.carrier.call_recording import CallRecording
 from channels.carrier.caller import KEY_EVERY_MS, Caller
+from channels.carrier.conference import Rooms
 from channels.carrier.dialling import Dialling, FetchTwiml
 from channels.carrier.far_party import FarParty
 from channels.carrier.live_call import After, CutShort, Fetch, LiveCall
 from channels.carrier.pace import FOREVER, PLAY_S, say_s
 from channels.carrier.report import CarrierPlayed, CarrierSaid, DigitsGathered, MessageRecorded
 from channels.carrier.twiml_verbs import Dial, Gather, Pause, Play, PlayDigits, Record, Say
+
+CONFIDENCE: Final = "0.9"
+"""How sure Twilio is of words that were said to `<Gather>`."""
 
 OffStream = Say | Play | PlayDigits | Pause | Gather | Record | Dial
 """The verbs that take their time on the line without a stream."""
@@ -20,8 +25,16 @@ OffStream = Say | Play | PlayDigits | Pause | Gather | Record | Dial
 class Verbs:
     """Those of one call. What cuts a verb short (CutShort) comes out of it."""
 
-    def __init__(self, line: LiveCall, caller: Caller, fetch: FetchTwiml, far_parties: Mapping[str, FarParty]) -> None:
+    def __init__(
+        self,
+        line: LiveCall,
+        caller: Caller,
+        fetch: FetchTwiml,
+        far_parties: Mapping[str, FarParty],
+        rooms: Rooms | None,
+    ) -> None:
         self._line = line
+        self._rooms = rooms
         self._caller = caller
         self._fetch = fetch
         self._far_parties = far_parties
@@ -38,6 +51,7 @@ class Verbs:
                 await line.hold(PLAY_S * (loop or FOREVER))
             case PlayDigits(digits):
                 await line.press(digits)
+                self._caller.hear_keys(digits)
             case Pause(length_s):
                 await line.hold(length_s)
             case Gather():
@@ -45,12 +59,14 @@ class Verbs:
             case Record():
                 return await self._record(verb, url)
             case Dial():
-                return await Dialling(verb, url, line, self._far_parties, self._fetch).run()
+                return await Dialling(verb, url, line, self._far_parties, self._fetch, self._rooms).run()
         return None
 
     async def _gather(self, verb: Gather, url: str) -> After | None:
         for prompt in verb.prompts:
             await self.carry_out(prompt, url)
+        if verb.takes_speech and not (verb.takes_keys and self._caller.next_key):
+            return await self._gather_words(verb, url)
         digits = ""
         while verb.num_digits is None or len(digits) < verb.num_digits:
             key = self._caller.next_key
@@ -65,6 +81,21 @@ class Verbs:
         if digits or verb.asks_when_empty:
             return Fetch(joined(url, verb.action or url), {"Digits": digits})
         return None
+
+    async def _gather_words(self, verb: Gather, url: str) -> After | None:
+        """Nothing is understood of an utterance whose words are unknown."""
+        utterance = self._caller.take_utterance()
+        if utterance is None:
+            await self._line.hold(verb.timeout_s)
+        else:
+            quiet_s = verb.timeout_s if verb.speech_timeout_s is None else verb.speech_timeout_s
+            await self._line.hold(len(utterance.pcm16_8k) / (2 * RATE_HZ) + quiet_s)
+        said = utterance.said if utterance else None
+        self._line.tell(DigitsGathered(self._line.now_ms(), "", said))
+        if said is None and not verb.asks_when_empty:
+            return None
+        words = {"Digits": ""} if said is None else {"SpeechResult": said, "Confidence": CONFIDENCE}
+        return Fetch(joined(url, verb.action or url), words)
 
     async def _record(self, verb: Record, url: str) -> After | None:
         action = joined(url, verb.action or url)

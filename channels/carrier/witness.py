@@ -55,7 +55,7 @@ class Witness:
         self._on_event = on_event
         self._transcribe = transcribe
         self._tape = Tape()
-        self._carrier_said: list[str] = []
+        self._carrier_said: list[CarrierSaid] = []
         self._carrier_did: list[CarrierEvent] = []
         self._words: defaultdict[int, list[str]] = defaultdict(list)
         self._unheard: asyncio.Queue[AgentEnded | None] = asyncio.Queue()
@@ -69,8 +69,8 @@ class Witness:
         match event:
             case TroubleFound(_, text):
                 self.tally.fail(text)
-            case CarrierSaid(_, text):
-                self._carrier_said.append(text)
+            case CarrierSaid():
+                self._carrier_said.append(event)
             case (
                 CarrierPlayed()
                 | DigitsSent()
@@ -120,7 +120,7 @@ class Witness:
     def report(self, call_sid: str, caller: Caller, recording: Path | None) -> CallReport:
         """Sums a call up that has ended."""
         assert self._ended is not None
-        ears, tally = caller.ears, self.tally
+        ears, tally, message_from_ms = caller.ears, self.tally, caller.message_from_ms
         return CallReport(
             call_sid=call_sid,
             answer_ms=ears.first_sound_ms,
@@ -139,11 +139,17 @@ class Witness:
             duration_ms=self._ended.at_ms,
             lateness_p99_ms=round(float(np.percentile(tally.lateness_ms, 99)), 1) if tally.lateness_ms else 0.0,
             recording=str(recording) if recording else None,
-            carrier_said=tuple(self._carrier_said),
+            carrier_said=tuple(said.text for said in self._carrier_said),
             carrier_did=tuple(self._carrier_did),
             warnings=tuple(tally.warnings),
             errors=tuple(tally.errors),
             tape=self._tape,
+            message_from_ms=message_from_ms,
+            carrier_said_to_machine=tuple(
+                said.text
+                for said in self._carrier_said
+                if message_from_ms is not None and said.at_ms >= message_from_ms
+            ),
         )
 
     async def _hear(self, transcribe: Transcribe, sound: AgentEnded) -> None:
