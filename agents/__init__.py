@@ -13,6 +13,8 @@ from agents.errors import (
     ProviderError,
     ToolError,
 )
+from agents.guardrails.contract import Guardrail, GuardrailContext, OutputGuardrailSettings
+from agents.handoffs import Handoff
 from agents.history import HistoryItem
 from agents.idle import IdleStep
 from agents.last_resort import LastResort
@@ -35,9 +37,22 @@ from agents.realtime import (
 )
 from agents.session import RealtimeSession
 from agents.time_limit import DurationWarning
-from agents.tools import FunctionTool, ToolContext, hang_up, tool
+from agents.tools import (
+    AgentTool,
+    BackgroundResult,
+    Filler,
+    FunctionTool,
+    ToolContext,
+    Toolkit,
+    ToolRules,
+    hang_up,
+    tool,
+)
+from agents.tools.mcp import McpServer
 
 __all__ = [
+    "AgentTool",
+    "BackgroundResult",
     "BargeInRules",
     "CallContext",
     "Candidate",
@@ -45,13 +60,19 @@ __all__ = [
     "ConfigError",
     "DigitRules",
     "DurationWarning",
+    "Filler",
     "FunctionTool",
     "GatewayError",
+    "Guardrail",
+    "GuardrailContext",
+    "Handoff",
     "HistoryItem",
     "IdleStep",
     "LastResort",
     "LastingModel",
+    "McpServer",
     "NotSupportedError",
+    "OutputGuardrailSettings",
     "Problem",
     "ProviderError",
     "RealtimeAgent",
@@ -68,6 +89,8 @@ __all__ = [
     "TokenCredential",
     "ToolContext",
     "ToolError",
+    "ToolRules",
+    "Toolkit",
     "Transcription",
     "TurnDetection",
     "UrlCredential",

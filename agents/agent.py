@@ -6,14 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agents.barge_in import BargeInRules
+from agents.call_context import CallContext as CallContext
 from agents.digits import DigitRules
 from agents.errors import ConfigError
+from agents.guardrails.contract import Guardrail, OutputGuardrailSettings
+from agents.handoffs import Handoff
 from agents.idle import IdleStep
 from agents.last_resort import LastResort
 from agents.realtime import RealtimeModel, SessionConfig, TurnDetection, Unset
 from agents.templates import render
 from agents.time_limit import DurationWarning
-from agents.tools import FunctionTool
+from agents.tools.answer import error_text
+from agents.tools.contract import AgentTool, ToolErrorFormatter, Toolkit
+from agents.tools.predicates import enabled
+from agents.tools.toolbox import all_tools
 
 STALLED_S: Final = 0.75
 """Audio that stops for so long in the middle of speech has stalled. Frames come every 20 ms, in silence too."""
@@ -23,22 +29,6 @@ MAX_DURATION_S: Final = 3600.0
 
 Instructions = str | Callable[[object], str | Awaitable[str]]
 """A text with {{ variables }}, or a sync or async function of the session's context that gives the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """What is known of a telephone call before its first word: the context of sessions that the gateway makes."""
-
-    call_id: str
-    caller: str
-    called: str
-    agent: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The variables that every call provides to templates."""
-        return {"agent": self.agent, "caller": self.caller, "called": self.called, "call_id": self.call_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +41,26 @@ class RealtimeAgent:
     ends a call that goes on for too long, after `duration_warning`. A caller's audio that stops for `stalled_s` in the
     middle of speech is followed by silence, so that the turn ends; None leaves the turn open. `last_resort` is for
     whoever carries the line.
+
+    `toolkits` are more tools, kept while a session lasts; `tool_error` makes what the model reads of a tool that
+    failed. `handoffs` are agents that may go on with the conversation; `description` says to others what this one is
+    for. `timezone`, such as Europe/Paris, is whose time the variables of a call tell.
     """
 
     name: str
     model: RealtimeModel
     instructions: Instructions = ""
     greeting: str | None = None
-    tools: tuple[FunctionTool, ...] = ()
+    description: str = ""
+    tools: tuple[AgentTool, ...] = ()
+    toolkits: tuple[Toolkit, ...] = ()
+    tool_error: ToolErrorFormatter = error_text
+    handoffs: tuple[Handoff, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    guardrail_settings: OutputGuardrailSettings = field(default_factory=OutputGuardrailSettings)
     config: SessionConfig = field(default_factory=SessionConfig)
     variables: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
     barge_in: BargeInRules = field(default_factory=BargeInRules)
     keys: DigitRules = field(default_factory=DigitRules)
     idle: tuple[IdleStep, ...] = ()
@@ -69,7 +70,7 @@ class RealtimeAgent:
     last_resort: LastResort = field(default_factory=LastResort)
 
     def __post_init__(self) -> None:
-        names = [tool.name for tool in self.tools]
+        names = [tool.schema.name for tool in self.tools] + [handoff.tool_name for handoff in self.handoffs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ConfigError(f"agent {self.name}: two tools of one name: {', '.join(twice)}")
@@ -82,7 +83,7 @@ class RealtimeAgent:
         return replace(
             self.config,
             instructions=render(text, variables) or None,
-            tools=tuple(tool.schema for tool in self.tools),
+            tools=tuple(tool.schema for tool in await enabled(await all_tools(self), context)),
             variables=variables,
             turn_detection=self._turn_detection(),
             greeting=self.greeting_for(context),
@@ -115,6 +116,12 @@ class RealtimeAgent:
         return render(say, self.variables_for(context)) if say else None
 
     def variables_for(self, context: object) -> dict[str, str]:
-        """The agent's own variables and, over them, those of a context that has a `variables` mapping."""
+        """The agent's own variables and, over them, those of a call, or of a context with a `variables` mapping.
+
+        None in such a mapping counts as no value.
+        """
+        if isinstance(context, CallContext):
+            return {**context.variables_for(self.variables, self.timezone), "agent": self.name}
         given = getattr(context, "variables", None)
-        return {**self.variables, **(given if isinstance(given, Mapping) else {})}
+        named = given if isinstance(given, Mapping) else {}
+        return {**self.variables, **{name: value for name, value in named.items() if value is not None}}

@@ -125,6 +125,11 @@ class BargeIn:
             self._measured = None
             self._length.ended()
 
+    def voice_is_over(self) -> None:
+        """No more is told of any voice: what is said of the next one is for others."""
+        for item_id in tuple(self._speeches):
+            self.stopped(item_id)
+
     async def committed(self, item_id: str) -> None:
         """The voice was a turn for the model, which waits for us to ask for its answer."""
         self.stopped(item_id)

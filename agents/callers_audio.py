@@ -36,6 +36,10 @@ class CallersAudio:
         if self._missed is not None:
             self._missed.add(audio, MAX_TURN_MS * self._bytes_per_ms)
 
+    def forget(self) -> None:
+        """What came so far is of a turn that is answered: nobody is to hear it again."""
+        self._kept = _Latest()
+
     def gap_began(self) -> None:
         """Whoever listened does so no more: the next one is to hear what is kept, and all that follows."""
         if self._missed is None:

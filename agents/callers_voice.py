@@ -33,16 +33,27 @@ class CallersVoice:
         spawn: Spawn,
         tell: Callable[[SessionEvent], object],
     ) -> None:
-        turns = config.turn_detection if isinstance(config.turn_detection, TurnDetection) else TurnDetection()
-        hears_turns = config.turn_detection is not None and turns.mode != "manual"
-        is_weighed = rules.weigh_voice and hears_turns
-        self._weighed = BargeIn(rules, speaking, spawn, config.input_format) if is_weighed else None
-        self._interrupts = turns.interrupt_response is not False
         self._speaking = speaking
         self._watch = watch
         self._goodbye = goodbye
+        self._spawn = spawn
         self._tell = tell
         self.is_active = False
+        self._weighed: BargeIn | None = None
+        self.use(rules, config)
+
+    def use(self, rules: BargeInRules, config: SessionConfig) -> None:
+        """These rules hold from the caller's next sound on, with what the model does of itself by this configuration.
+
+        A voice that is still being weighed by others counts as over: the agent goes on unless there are words.
+        """
+        if self._weighed:
+            self._weighed.voice_is_over()
+        turns = config.turn_detection if isinstance(config.turn_detection, TurnDetection) else TurnDetection()
+        hears_turns = config.turn_detection is not None and turns.mode != "manual"
+        is_weighed = rules.weigh_voice and hears_turns
+        self._weighed = BargeIn(rules, self._speaking, self._spawn, config.input_format) if is_weighed else None
+        self._interrupts = turns.interrupt_response is not False
 
     def sounds(self, pcm: bytes) -> None:
         """The caller's audio, as the model hears it."""

@@ -4,18 +4,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from agents.callers_voice import CallersVoice
 from agents.emitter import Emitter
-from agents.errors import ChannelError, NotSupportedError, ProviderError
+from agents.errors import ChannelError, ConfigError, NotSupportedError, ProviderError, ToolError
 from agents.events import (
     AudioInputAppend,
     AudioInputCommitted,
     AudioOutputDelta,
     AudioOutputDone,
     ChannelAudio,
+    ChannelAway,
+    ChannelBack,
     ChannelCommit,
     ChannelDigit,
     ChannelEvent,
@@ -42,19 +44,24 @@ from agents.events import (
     SpeechStopped,
     Text,
     TextOutput,
-    Tool,
     ToolCall,
     ToolCancelled,
-    ToolResult,
     Transcript,
     TranscriptInput,
     TranscriptInputDelta,
     TranscriptOutput,
     Usage,
 )
+from agents.floor import Floor
 from agents.goodbye import Goodbye
+from agents.guardrails.watching import Guardrails
+from agents.handing_over import HandingOver
+from agents.handoffs import Handoff, reachable_agents
 from agents.history import CallHistory, HistoryItem
+from agents.history_audio import HistoryAudio
+from agents.hold import Hold
 from agents.keypad import Keypad
+from agents.opening import Opening
 from agents.realtime import (
     PastMessage,
     RealtimeChannel,
@@ -65,11 +72,18 @@ from agents.realtime import (
 )
 from agents.replies import BUSY
 from agents.speaking import Speaking, tell_changed
-from agents.tool_calls import ToolCalls
+from agents.switched_connection import SwitchedConnection
+from agents.tools.approvals import Approvals
+from agents.tools.calls import ToolCalls
+from agents.tools.fillers import Fillers
+from agents.tools.results import Results
+from agents.update_history import HistoryUpdates, NewHistory
 from agents.watch import Watch
 
 if TYPE_CHECKING:
+    from agents.agent import RealtimeAgent
     from agents.session import RealtimeSession
+    from agents.tools.contract import ToolContext
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +102,12 @@ class Conversation:
     def __init__(
         self,
         session: "RealtimeSession",
+        opening: Opening,
         connection: RealtimeConnection,
         config: SessionConfig,
         emitter: Emitter,
         learn_id: Callable[[str], None],
+        learn_agent: Callable[["RealtimeAgent"], None],
     ) -> None:
         self._session = session
         self._agent = agent = session.agent
@@ -100,22 +116,25 @@ class Conversation:
         self._emitter = emitter
         self._emit = emitter.emit
         self._learn_id = learn_id
+        self._learn_agent = learn_agent
         self._tasks = asyncio.TaskGroup()
-        self._tool_calls = ToolCalls(session, self._answer)
         self._input_format = config.input_format
         self._history = CallHistory(
-            knows_heard=self._channel is not None, bytes_per_ms=config.output_format.bytes_per_ms
+            knows_heard=self._channel is not None,
+            bytes_per_ms=config.output_format.bytes_per_ms,
+            audio=HistoryAudio(config) if session.stores_audio else None,
         )
+        self._history_updates = HistoryUpdates(self._history, self.send, emitter)
         self._speaking = Speaking(
             self._channel,
             self.send,
             emitter,
             self._history,
             self._start_task,
-            keeps_audio=agent.barge_in.resume_after_ms is not None,
+            keeps_audio=any(each.barge_in.resume_after_ms is not None for each in reachable_agents(agent)),
         )
-        stop = partial(self._speaking.stop, cancel=True) if agent.barge_in.on_key else None
-        self._keypad = Keypad(agent.keys, emitter.emit, self._ask, stop)
+        self._keypad = Keypad(agent.keys, emitter.emit, self._ask, self._on_key(agent))
+        self._trace = session.trace
         self._watch = Watch(
             agent,
             session.context,
@@ -127,13 +146,44 @@ class Conversation:
             end=self.end,
             fail=self._fail,
         )
+        self._guardrails = Guardrails(
+            session, self._speaking, spawn=self._start_task, tell=emitter.emit, note=self.add_note
+        )
+        self.hold = Hold(self._speaking, self._start_task, config.output_format, self._remind)
         self._goodbye = Goodbye(self._speaking)
         self._voice = CallersVoice(
             agent.barge_in, config, self._speaking, self._watch, self._goodbye, self._start_task, emitter.emit
         )
+        self._handing_over: HandingOver | None = None
+        if isinstance(connection, SwitchedConnection):
+            self._handing_over = HandingOver(
+                opening,
+                agent,
+                config,
+                connection,
+                self._speaking,
+                self._history,
+                spawn=self._start_task,
+                tell=emitter.emit,
+                send=self.send,
+                become=self._become,
+            )
         self._ending = asyncio.Event()
         self._closed = Closed("error")
-        self._is_closing = False
+        self._floor = Floor(self._speaking, self._start_task)
+        self._results = Results(
+            self._speaking,
+            self._floor,
+            send=self.send,
+            add=self.add_note,
+            tell=emitter.emit,
+            is_over=self._ending.is_set,
+            answered=self._watch.tool_answered,
+        )
+        fillers = Fillers(self._speaking, self._floor, config.output_format)
+        self._tool_calls = ToolCalls(session, self._speaking, fillers, self._results, self._start_task, emitter.emit)
+        self._tool_calls.before, self._tool_calls.after = self._guardrails.before, self._guardrails.after
+        emitter.on("interrupted", lambda _: self._tool_calls.interrupted())
         self.is_muted = False
 
     @property
@@ -151,8 +201,10 @@ class Conversation:
 
     @property
     def is_quiet(self) -> bool:
-        """True while nobody speaks, nothing is owed and no tool runs."""
+        """True while nobody speaks, nothing is owed and no tool runs; and while the line is elsewhere."""
         speaking = self._speaking
+        if speaking.is_away:
+            return True
         is_speaking = not speaking.is_settled or speaking.is_heard or speaking.is_at_work
         return not (is_speaking or self._voice.is_active or self._watch.may_be_answered)
 
@@ -219,6 +271,8 @@ class Conversation:
     async def _hear_model(self) -> None:
         async for event in self._connection:
             self._watch.model_spoke()
+            if self._trace:
+                self._trace.model_said(event)
             await self._hear_model_event(event)
         self.end("provider", "the model's side closed the conversation")
 
@@ -242,6 +296,12 @@ class Conversation:
                 self._speaking.heard(heard)
             case ChannelStarted():
                 await self._start()
+            case ChannelAway():
+                self._watch.line_left()
+                await self._speaking.leave()
+            case ChannelBack():
+                self._watch.line_back()
+                await self._speaking.come_back()
             case ChannelCommit():
                 await self._session.commit()
             case ChannelInterrupt():
@@ -253,9 +313,10 @@ class Conversation:
     async def hear_caller(self, pcm: bytes) -> None:
         """Lets the model hear the caller, or silence in place of a muted caller who was in mid-speech."""
         self._watch.audio_came()
-        if self.is_muted and not self._voice.is_active:
+        is_unheard = self.is_muted or self.hold.is_on
+        if is_unheard and not self._voice.is_active:
             return
-        if self.is_muted or self._keypad.is_secret:
+        if is_unheard or self._keypad.is_secret:
             pcm = self._input_format.silence(len(pcm))
         self._voice.sounds(pcm)
         await self.send(AudioInputAppend(pcm))
@@ -270,23 +331,29 @@ class Conversation:
             case AudioOutputDone(response_id, item_id, content_index):
                 await self._speaking.end_item(SpokenItem(response_id, item_id, content_index))
             case SpeechStarted() | SpeechStopped() | AudioInputCommitted() | TranscriptInputDelta() | TranscriptInput():
+                self._floor.hear(event)
                 await self._voice.take(event)
             case ResponseCreated(response_id):
                 self._goodbye.response_began()
+                self._tool_calls.response_began(response_id)
                 await self._speaking.created(response_id)
+                await self._floor.response_began()
             case ResponseDone():
                 await self._speaking.done(event)
                 self._watch.response_done()
             case ToolCall():
-                self._call_tool(event)
+                self._tool_calls.start(event)
             case ToolCancelled(call_id):
-                await self._cancel_tool(call_id)
+                await self._tool_calls.cancel(call_id)
             case SessionError():
                 await self._hear_error(event)
         tell_changed(self._emitter, self._history.take(event))
         self._report(event)
+        self._guardrails.take(event)
 
     async def _play(self, delta: AudioOutputDelta) -> None:
+        if self.hold.is_on and not self._speaking.is_silenced(delta.response_id):
+            await self.hold.end()
         if await self._speaking.play(delta):
             self._watch.agent_sounds()
 
@@ -316,15 +383,54 @@ class Conversation:
 
     async def add_message(self, text: str) -> None:
         """Adds a message of the caller's, as text. Asks for no response."""
+        await self._add("user", text)
+
+    async def add_note(self, text: str) -> None:
+        """Adds something that the model is to know and nobody said. Asks for no response."""
+        await self._add("system", text)
+
+    async def _add(self, role: Literal["user", "system"], text: str) -> None:
         if self._ending.is_set():
             return
         item_id = f"msg_{uuid4().hex[:24]}"
-        await self.send(ItemCreate("user", text, item_id))
-        tell_changed(self._emitter, self._history.add(item_id, "user", text))
+        await self.send(ItemCreate(role, text, item_id))
+        tell_changed(self._emitter, self._history.add(item_id, role, text))
+
+    async def update_history(self, wanted: NewHistory) -> None:
+        """Makes the history what is wanted, as `history_change` says."""
+        if not self._ending.is_set():
+            await self._history_updates.make(wanted)
 
     async def request(self) -> None:
         if not self._ending.is_set():
             await self._speaking.request()
+
+    async def say(self, text: str) -> None:
+        """Has a text said word for word, after what is being said."""
+        if not self._ending.is_set():
+            await self._speaking.request(say=text)
+
+    async def _remind(self, text: str) -> None:
+        """Tells the model something that the caller did not say, for it to speak of."""
+        if not self._ending.is_set():
+            await self.send(ItemCreate("system", text))
+            await self._speaking.request()
+
+    async def collect_digits(self, first_key_s: float, typing_s: float) -> str | None:
+        """What the caller types next, when they have heard the agent out, as `Keypad.collect` says.
+
+        None also when the caller says something instead, and when the call ends.
+        """
+        await self._speaking.wait_played(first_key_s)
+        turns = self._speaking.turns
+        return await self._keypad.collect(
+            first_key_s, typing_s, lambda: self._speaking.turns != turns or self._ending.is_set()
+        )
+
+    @property
+    def is_caller_speaking(self) -> bool:
+        """Whether the model hears the caller's voice."""
+        return self._voice.is_active
 
     async def _ask(self, text: str) -> None:
         await self.add_message(text)
@@ -360,27 +466,38 @@ class Conversation:
             await self.wait_played(timeout_s)
             self.end(reason)
 
-        self._is_closing = True
+        self._results.may_respond = False
         self._start_task(wait, "closing")
 
-    # ---- tools ----
-
-    def _call_tool(self, call: ToolCall) -> None:
-        if self._tool_calls.start(call, self._tasks):
-            self._speaking.tool_called(call.call_id)
-            self._emit(Tool(call.call_id, call.name, call.arguments))
-
-    async def _answer(self, call: ToolCall, output: str) -> None:
+    @property
+    def approvals(self) -> Approvals:
+        """The calls of tools that wait to be approved. Raises ConfigError once the conversation is over."""
         if self._ending.is_set():
-            return
-        await self.send(ToolResult(call.call_id, output))
-        self._emit(Tool(call.call_id, call.name, call.arguments, output))
-        self._watch.tool_answered()
-        await self._speaking.tool_answered(call.call_id, respond=not self._is_closing)
+            raise ConfigError("the session is over: nothing is approved or rejected any more")
+        return self._tool_calls.approvals
 
-    async def _cancel_tool(self, call_id: str) -> None:
-        if self._tool_calls.cancel(call_id):
-            await self._speaking.tool_answered(call_id, respond=False)
+    # ---- other agents ----
+
+    async def hand_over(self, to: Handoff, call: "ToolContext", reason: str) -> object:
+        """Lets another agent go on, as `HandingOver.hand_over` says."""
+        if self._handing_over is None:
+            raise ToolError(f"{self._agent.name} hands over to nobody.")
+        return await self._handing_over.hand_over(to, call, reason)
+
+    def _become(self, agent: "RealtimeAgent", config: SessionConfig) -> None:
+        """The rules of another agent hold from here on."""
+        self._agent = agent
+        self._learn_agent(agent)
+        self._tool_calls.use(agent)
+        self._guardrails.use(agent)
+        self._keypad.use(agent.keys, self._on_key(agent))
+        has_transcripts = isinstance(config.transcription, Transcription)
+        self._watch.use(agent, self._session.context, has_transcripts=has_transcripts)
+        self._voice.use(agent.barge_in, config)
+
+    def _on_key(self, agent: "RealtimeAgent") -> Callable[[], Awaitable[object]] | None:
+        """What a key does to the agent while it speaks."""
+        return partial(self._speaking.stop, cancel=True) if agent.barge_in.on_key else None
 
     # ---- to the model ----
 
@@ -389,8 +506,12 @@ class Conversation:
 
         One that knows no cancelling or truncating is not told: the line is silent, which is what the caller wants.
         """
-        if isinstance(event, ResponseCreate):
+        if isinstance(event, AudioInputAppend):
+            self._history.caller_sounds(event.pcm)
+        elif isinstance(event, ResponseCreate):
             self._watch.asked()
+            if self._trace:
+                self._trace.model_asked(event)
         try:
             await self._connection.send(event)
         except ProviderError as error:

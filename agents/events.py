@@ -11,7 +11,7 @@ Code matches on classes. `kind` is the dotted name for logs, `on()` and JSON. `p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from agents.errors import ErrorCategory, category_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ResponseStatus = Literal["completed", "interrupted", "cancelled", "incomplete", "failed"]
 ConnectionStatus = Literal["connecting", "connected", "closed"]
-EndReason = Literal["caller", "agent", "provider", "line", "time-limit", "idle", "closed", "error"]
+EndReason = Literal["caller", "agent", "transferred", "provider", "line", "time-limit", "idle", "closed", "error"]
 
 
 # ---- what a channel yields ----
@@ -72,7 +72,30 @@ class ChannelHeard:
     heard: "Heard"
 
 
-ChannelEvent = ChannelStarted | ChannelAudio | ChannelCommit | ChannelInterrupt | ChannelDigit | ChannelHeard
+@dataclass(frozen=True, slots=True)
+class ChannelAway:
+    """The line is elsewhere for a while, at the request of our side: nothing is heard or said until it is back."""
+
+    kind: ClassVar[str] = "channel.away"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelBack:
+    """The line is back. What had not been heard when it left was dropped."""
+
+    kind: ClassVar[str] = "channel.back"
+
+
+ChannelEvent = (
+    ChannelStarted
+    | ChannelAudio
+    | ChannelCommit
+    | ChannelInterrupt
+    | ChannelDigit
+    | ChannelHeard
+    | ChannelAway
+    | ChannelBack
+)
 
 
 # ---- what a model accepts ----
@@ -84,6 +107,10 @@ class SessionUpdate:
 
     kind: ClassVar[str] = "session.update"
     config: "SessionConfig"
+
+
+FIRST: Final = "root"
+"""In place of a previous item's id: before all items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -586,6 +613,41 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryUpdated:
+    """The whole history at once: empty when the session is connected, and as it is after each `update_history()`.
+
+    In between each item that changes is a `History`.
+    """
+
+    kind: ClassVar[str] = "history_updated"
+    items: "tuple[HistoryItem, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStarted:
+    """The first audio of a response came. Once per response that sounds."""
+
+    kind: ClassVar[str] = "audio_start"
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStopped:
+    """No more audio of the response comes: it was generated, or broken off. The caller may still be listening to it."""
+
+    kind: ClassVar[str] = "audio_stopped"
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioHeard:
+    """The caller has heard the response to its end. One that was interrupted is an `Interrupted` instead."""
+
+    kind: ClassVar[str] = "audio_heard"
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Speech:
     """The caller began (`active`) or stopped speaking, as the model heard it."""
 
@@ -621,6 +683,52 @@ class Tool:
     name: str
     arguments: str
     output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApproval:
+    """A tool waits for somebody to decide: `session.approve(call_id)` or `session.reject(call_id)`."""
+
+    kind: ClassVar[str] = "tool_approval"
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOff:
+    """Another agent goes on with the conversation. Agents by their names."""
+
+    kind: ClassVar[str] = "handoff"
+    from_agent: str
+    to_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailTripped:
+    """A guardrail objects to what was said, or is to be done, by whom `stage` says.
+
+    `name` is the guardrail's. `response_id` and `item_id` say what tripped it, `call_id` which tool; empty where that
+    is not what it was. `detail` is for people.
+    """
+
+    kind: ClassVar[str] = "guardrail"
+    name: str
+    stage: Literal["output", "input", "tool_call", "tool_result"]
+    detail: str = ""
+    response_id: str = ""
+    item_id: str = ""
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStep:
+    """What becomes of putting the caller through to a destination, by its name. `began` comes first, the rest once."""
+
+    kind: ClassVar[str] = "transfer"
+    to: str
+    step: Literal["began", "answered", "accepted", "declined", "no-answer", "busy", "failed"]
+    is_warm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -671,10 +779,18 @@ SessionEvent = (
     | Interrupted
     | Resumed
     | History
+    | HistoryUpdated
+    | AudioStarted
+    | AudioStopped
+    | AudioHeard
     | Speech
     | Response
     | UsageReport
     | Tool
+    | ToolApproval
+    | HandedOff
+    | GuardrailTripped
+    | TransferStep
     | Dtmf
     | DigitsEntered
     | ModelStep

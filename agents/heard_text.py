@@ -207,20 +207,20 @@ def _lengths(text: str) -> Iterator[float]:
 
 def _word_ends(text: str) -> Iterator[tuple[int, int]]:
     """Where each word ends, and where its sound does: marks behind it belong to it, and are not spoken."""
-    sound_end, is_unspaced = 0, False
+    sound_end, was_unspaced = 0, False
     for end, (char, following) in enumerate(pairwise(text + " "), 1):
         kind = unicodedata.category(char)
         if kind[0] in "LMNS" or char in "%&@#":
             sound_end = end
-            is_unspaced = _is_unspaced(char) or (is_unspaced and kind[0] == "M")
+            was_unspaced = is_unspaced(char) or (was_unspaced and kind[0] == "M")
         if char.isspace() or kind in ("Ps", "Pi"):
             continue
         opens = unicodedata.category(following) in ("Ps", "Pi")
-        if following.isspace() or _is_unspaced(following) or (is_unspaced and (opens or following.isalnum())):
+        if following.isspace() or is_unspaced(following) or (was_unspaced and (opens or following.isalnum())):
             yield end, sound_end
 
 
-def _is_unspaced(char: str) -> bool:
+def is_unspaced(char: str) -> bool:
     """Whether it is a letter of a script that puts no spaces between words, from Thai to Chinese."""
     return char.isalpha() and any(first <= char <= last for first, last in _UNSPACED)
 

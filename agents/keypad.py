@@ -10,6 +10,9 @@ from agents.events import DigitsEntered, Dtmf, SessionEvent
 KEY_TONE_S: Final = 1.0
 """How long after the last key of a secret its tone may still sound: the model hears silence."""
 
+LOOK_S: Final = 0.25
+"""How often it is looked whether somebody who waits for an entry should wait on."""
+
 
 class Keypad:
     """The keys of one conversation. `stop` silences the agent; `ask` tells the model of an entry, for it to answer."""
@@ -28,22 +31,56 @@ class Keypad:
         self._now = asyncio.get_running_loop().time
         self._digits = Digits(rules)
         self._tone_until = 0.0
+        self._collecting: asyncio.Future[str] | None = None
+
+    def use(self, rules: DigitRules, stop: Callable[[], Awaitable[object]] | None) -> None:
+        """Other rules hold from here on. An entry that is begun and not complete is dropped."""
+        self._rules, self._stop = rules, stop
+        self._digits = Digits(rules)
 
     @property
     def is_secret(self) -> bool:
         """True while a secret is typed, and until its last tone has died away: the model must not hear the caller."""
-        return self._rules.sensitive and (self._digits.is_collecting or self._now() < self._tone_until)
+        return self._now() < self._tone_until or (self._rules.sensitive and self._digits.is_collecting)
 
     async def press(self, digit: str) -> None:
         """The caller presses a key. Raises ChannelError when that stops the agent and the line breaks."""
         now = self._now()
         entry = self._digits.press(digit, now)
-        self._tone_until = now + KEY_TONE_S
+        if self._rules.sensitive:
+            self._tone_until = now + KEY_TONE_S
         self._tell(Dtmf(digit, sensitive=self._rules.sensitive))
         if self._stop:
             await self._stop()
         if entry is not None:
             await self._entered(entry)
+
+    @property
+    def is_typing(self) -> bool:
+        """True while an entry is begun and not complete."""
+        return self._digits.is_collecting
+
+    async def collect(self, first_key_s: float, typing_s: float, is_called_off: Callable[[], bool]) -> str | None:
+        """Waits for the next entry, which nobody else is then asked about; observers are told of it.
+
+        At most `first_key_s` for its first key, and `typing_s` from there on. None when the time ran out, or when it
+        was called off before the first key. One who is waiting already gets None.
+        """
+        if self._collecting and not self._collecting.done():
+            self._collecting.cancel()
+        entry = self._collecting = asyncio.get_running_loop().create_future()
+        until = self._now() + first_key_s
+        try:
+            while not entry.done():
+                if self.is_typing and until < self._now() + typing_s:
+                    until, typing_s = self._now() + typing_s, 0.0
+                if self._now() >= until or (is_called_off() and not self.is_typing):
+                    return None
+                await asyncio.wait({entry}, timeout=LOOK_S)
+            return None if entry.cancelled() else entry.result()
+        finally:
+            if self._collecting is entry:
+                self._collecting = None
 
     async def look(self) -> None:
         """Completes an entry that no further key has followed in time."""
@@ -52,5 +89,7 @@ class Keypad:
 
     async def _entered(self, entry: str) -> None:
         self._tell(DigitsEntered(entry, sensitive=self._rules.sensitive))
-        if self._rules.to_model:
+        if self._collecting and not self._collecting.done():
+            self._collecting.set_result(entry)
+        elif self._rules.to_model:
             await self._ask(told_to_model(entry, self._rules))

@@ -18,6 +18,7 @@ from agents.events import (
     AudioOutputDelta,
     ClientEvent,
     ItemCreate,
+    ItemDelete,
     ItemTruncate,
     ModelStep,
     ResponseCancel,
@@ -227,7 +228,7 @@ class LastingConnection:
         if self._leg is None:
             self._keep(event)
             return
-        if self._for_renewed is not None and isinstance(event, ItemCreate | SessionUpdate):
+        if self._for_renewed is not None and isinstance(event, ItemCreate | ItemDelete | SessionUpdate):
             self._for_renewed.append(event)
         await self._tell(self._leg, event)
 
@@ -337,6 +338,8 @@ class LastingConnection:
             await leg.connection.send(AudioInputAppend(audio))
         while self._waiting and not (leg.broken or leg.suspect):
             event = self._waiting.popleft()
+            if isinstance(event, ItemDelete) and not leg.began_with(event.item_id):
+                continue
             try:
                 await self._tell(leg, event)
             except NotSupportedError as error:

@@ -96,6 +96,10 @@ class Leg:
 
     # ---- what it is told ----
 
+    def began_with(self, item_id: str) -> bool:
+        """Whether it was given this item at its beginning."""
+        return item_id in self._told
+
     def in_its_words(self, event: ClientEvent, unfinished: Unfinished) -> ClientEvent | None:
         """What this connection is told in place of the event: it may know what it is about otherwise, or not at all."""
         match event:

@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from agents.allowed import FieldPath, did_you_mean, either
-from agents.errors import ConfigError, Problem
+from agents.errors import Problem
+from agents.guardrails.faults import guardrail_faults
+from agents.handoff_faults import handoff_faults
 from agents.passthrough import passthrough_faults
 from agents.providers import PROVIDERS, Fault, provider
 from agents.schema import CALL_VARIABLES, PARTS_OF, SAMPLE_CALL, AgentSpec
 from agents.templates import render, undeclared
-from agents.tools import BUILT_IN, FunctionTool, tool
-from agents.yaml_document import Document, parse, shortened
+from agents.tools.faults import tool_faults
+from agents.yaml_document import Document, parse
 from agents.yaml_file import check
 
 AGENT_NAME: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -33,7 +34,9 @@ def check_agents(folder: Path) -> tuple[dict[str, AgentSpec], list[Problem]]:
         problems += wrong
         if spec is not None:
             agents[file.stem] = spec
-    return agents, problems
+    wrong = list(_handoff_problems(agents, {file.stem: file for file in files}))
+    strays = {problem.file.stem for problem in wrong}
+    return {name: spec for name, spec in agents.items() if name not in strays}, problems + wrong
 
 
 def agent_files(folder: Path) -> list[Path]:
@@ -43,38 +46,6 @@ def agent_files(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [file for file in files if file.suffix.lower() in (".yaml", ".yml") and not file.name.startswith(".")]
-
-
-def find_tool(name: str) -> FunctionTool:
-    """The tool that an agent's file names. Raises ConfigError, saying what was found and what would be right.
-
-    A dotted name is imported: the code of its module runs.
-    """
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    module_name, _, attribute = name.rpartition(".")
-    if not module_name:
-        known = did_you_mean(name, BUILT_IN)
-        raise ToolNotFound(shortened(name), f"{known}, or write the dotted name of a Python function")
-    try:
-        found: object = getattr(import_module(module_name), attribute)
-        if isinstance(found, FunctionTool):
-            return found
-        if callable(found):
-            return tool(found)
-    except Exception as error:  # a stranger's module may raise anything while it is imported
-        reason = f"{shortened(name)} ({type(error).__name__}: {error})"
-        raise ToolNotFound(reason, "must be a function that can be imported; is its package installed?") from error
-    raise ToolNotFound(f"{shortened(name)}, a {type(found).__name__}", "must be a function")
-
-
-class ToolNotFound(ConfigError):
-    """A tool's name leads to nothing that can be called."""
-
-    def __init__(self, found: str, right: str) -> None:
-        super().__init__(f"tool: found {found}; {right}")
-        self.found = found
-        self.right = right
 
 
 def _check_file(file: Path, folder: Path) -> tuple[AgentSpec | None, list[Problem]]:
@@ -89,6 +60,15 @@ def _check_file(file: Path, folder: Path) -> tuple[AgentSpec | None, list[Proble
     return (None if problems else spec), problems
 
 
+def _handoff_problems(agents: Mapping[str, AgentSpec], files: Mapping[str, Path]) -> Iterator[Problem]:
+    """What the files get wrong of each other."""
+    for name, spec in agents.items():
+        faults = list(handoff_faults(name, spec, agents, files))
+        document = parse(files[name])[0] if faults else None
+        if document is not None:
+            yield from (document.problem(fault.path, fault.right, found=fault.found) for fault in faults)
+
+
 def _name_problems(file: Path) -> Iterator[Problem]:
     if file.suffix != ".yaml":
         yield Problem(file, None, "", f"the ending {file.suffix}", f"rename the file to {file.stem}.yaml")
@@ -101,7 +81,8 @@ def _meaning_problems(spec: AgentSpec, document: Document, folder: Path) -> Iter
     """What a valid file can still get wrong: providers, templates and tools that are not there."""
     yield from _provider_problems(spec, document, folder)
     yield from _template_problems(spec, document)
-    yield from _tool_problems(spec, document)
+    for fault in (*tool_faults(spec, folder), *guardrail_faults(spec)):
+        yield document.problem(fault.path, fault.right, found=fault.found)
 
 
 def _provider_problems(spec: AgentSpec, document: Document, folder: Path) -> Iterator[Problem]:
@@ -161,18 +142,3 @@ def _why_it_breaks(text: str, variables: Mapping[str, str]) -> str | None:
     except Exception as error:  # a template's filters may raise anything, as a stranger's code
         return str(error.__cause__ or error) or type(error).__name__
     return None
-
-
-def _tool_problems(spec: AgentSpec, document: Document) -> Iterator[Problem]:
-    first: dict[str, str] = {}
-    for i, name in enumerate(spec.tools):
-        path: FieldPath = ("tools", i)
-        try:
-            known_as = find_tool(name).name
-        except ToolNotFound as error:
-            yield document.problem(path, error.right, found=error.found)
-            continue
-        if known_as in first:
-            right = f"the model would know it and {first[known_as]} both as {known_as}; rename one"
-            yield document.problem(path, right)
-        first.setdefault(known_as, name)

@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, runtime_checkable
 
 from agents.errors import ConfigError
 from agents.events import ChannelEvent, ClientEvent, EndReason, Heard, ServerEvent
+
+if TYPE_CHECKING:
+    from agents.call_control import CallControl
+    from agents.guardrails.contract import Guardrail, OutputGuardrailSettings
+    from agents.tracing.telemetry import Telemetry
 
 SPEC: Final = "1.0"
 """The version of this contract, as in the seeds."""
@@ -135,6 +140,15 @@ class Transcription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """How a provider's own trace of a session is named, what it belongs to, and what else is told of it."""
+
+    workflow_name: str
+    group_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
     """Everything a model is told before the first word. UNSET leaves the provider's default, None turns off."""
 
@@ -156,6 +170,10 @@ class SessionConfig:
     greeting: str | None = None
     """What the session will ask the model to say first (a `ResponseCreate` with `say`), for those that must know it
     before they connect. None once it was said.
+    """
+    tracing: Tracing | Literal["auto"] | Unset | None = UNSET
+    """The provider's own trace. It is for the first configuration of a connection; providers that keep none, or are not
+    known to, are not told.
     """
 
 
@@ -205,6 +223,7 @@ class Capabilities:
     answers_tools_by_itself         after a tool's result the model goes on without a `ResponseCreate`
     update_instructions             instructions can change during a connection
     update_tools                    tools can
+    follows_instructions            it answers to what it is told; a script says its own words, and only to the caller
     say                             "verbatim": the wire has a message for words to speak; "asked": the model is asked
                                     to, and mostly does
     keepalive_s                     the codec sends something after so long without audio; None where nothing is needed
@@ -224,6 +243,7 @@ class Capabilities:
     answers_tools_by_itself: bool = False
     update_instructions: bool = True
     update_tools: bool = True
+    follows_instructions: bool = True
     say: Literal["verbatim", "asked"] = "asked"
     keepalive_s: float | None = None
     max_connection_s: float | None = None
@@ -419,6 +439,14 @@ class RealtimeSessionOptions:
     context             any object; reaches instructions and tools
     credential          before `connect_options.credential`, before `api_key`, before the model's own key
     config              fields of SessionConfig that win over the agent's; not instructions, tools and variables
+    call_control        what can be done with the call beside talking, for tools that do it
+    history_store_audio     whether the history keeps the audio of each item, up to MAX_AUDIO_BYTES of it
+    output_guardrails       checks of what the agent says, beside those of the agent
+    output_guardrail_settings   when they are made
+    workflow_name, group_id, trace_metadata     what a trace is named, what it belongs to, and what else is told of it
+    tracing_disabled        neither we nor the provider traces this session
+    telemetry               where our spans and figures go; without it, to the providers of OpenTelemetry that the
+                            process has, if any
     """
 
     model: RealtimeModel | None = None
@@ -429,13 +457,15 @@ class RealtimeSessionOptions:
     connect_options: RealtimeConnectOptions | None = None
     api_key: ApiKey | None = field(default=None, repr=False)
     config: Mapping[str, Any] = field(default_factory=dict)
+    call_control: "CallControl | None" = None
     group_id: str | None = None
     history_store_audio: bool = False
-    output_guardrails: Sequence[object] = ()
-    output_guardrail_settings: object | None = None
+    output_guardrails: "Sequence[Guardrail]" = ()
+    output_guardrail_settings: "OutputGuardrailSettings | None" = None
     trace_metadata: Mapping[str, Any] | None = None
     tracing_disabled: bool = False
     workflow_name: str | None = None
+    telemetry: "Telemetry | None" = None
 
 
 __all__ = [
@@ -464,6 +494,7 @@ __all__ = [
     "SpokenItem",
     "TokenCredential",
     "ToolSchema",
+    "Tracing",
     "Transcription",
     "TurnDetection",
     "Unset",

@@ -67,9 +67,25 @@ class Replies:
         """Drops what is wanted and was not asked for yet."""
         self._sequencer.forget_waiting()
 
+    def ask_after_tools(self) -> None:
+        """Wants a response to tools' results, when the last tool is answered and the caller's turn is over."""
+        self._sequencer.request(ResponseCreate(f"request-{next(self._numbers)}"), is_after_tools=True)
+
+    def forget_after_tools(self) -> None:
+        """A response of the model's own takes up the tools' results."""
+        self._sequencer.forget_after_tools()
+
+    def callers_turn(self, *, is_open: bool) -> None:
+        """The caller begins a turn, or nothing more will come of it."""
+        self._sequencer.callers_turn(is_open=is_open)
+
     def tool_called(self, call_id: str) -> None:
         self._tools.add(call_id)
         self._sequencer.tool_called(call_id)
+
+    def tool_held(self, call_id: str) -> None:
+        """A tool that was called waits for somebody: no response waits for it."""
+        self._sequencer.tool_answered(call_id)
 
     def tool_answered(self, call_id: str) -> None:
         self._tools.discard(call_id)

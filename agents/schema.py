@@ -6,29 +6,33 @@ and a test keeps the three equal.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import (
     Field,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from agents.call_spec import Address, MessagesSpec, OutboundSpec, Timezone, TransferSpec
 from agents.cascade_spec import CascadeSpec
+from agents.guardrails.spec import EveryChars, GuardrailSpec
+from agents.script_spec import ScriptSpec
+from agents.spec import Sentence as Sentence
 from agents.spec import Spec as Spec
 from agents.templates import undeclared
-
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-"""Something to say aloud, at most a minute or so of speech."""
+from agents.tools.spec import HttpToolSpec, McpServerSpec, ToolRulesSpec
 
 SAMPLE_CALL: Final = {
     "agent": "reception",
     "caller": "+15550100100",
     "called": "+15550100200",
     "call_id": "CA0123456789abcdef0123456789abcdef",
+    "date": "21 November 2026",
+    "time": "2:05 PM",
+    "weekday": "Saturday",
 }
 """The variables of a made-up call, with which texts are tried before there is a real one."""
 
@@ -134,49 +138,6 @@ class KeysSpec(Spec):
     sensitive: bool = Field(False, description="Entries are secrets: models, logs and transcripts learn their length.")
 
 
-class IntentSpec(Spec):
-    """One thing a caller may want, and the answer to it."""
-
-    name: str = Field(min_length=1, description="A short name, for logs.")
-    examples: tuple[Sentence, ...] = Field(min_length=1, description="How callers say it.")
-    answer: Sentence | Annotated[tuple[Sentence, ...], Field(min_length=1)] = Field(
-        description="What to say; of several, one after the other in turn. {{ variables }} are filled in."
-    )
-    action: Literal["hang_up"] | None = Field(None, description="What to do when the answer has been heard.")
-
-
-class NoMatchSpec(Spec):
-    """What to do when nothing that the caller said is understood."""
-
-    answer: Sentence = Field(description="What to say.")
-    action: Literal["hang_up"] | None = Field(None, description="What to do when the answer has been heard.")
-
-
-class ScriptSpec(Spec):
-    """The embedded agent's script: intents matched by their examples."""
-
-    intents: tuple[IntentSpec, ...] = Field(min_length=1, description="What callers may want.")
-    no_match: tuple[NoMatchSpec, ...] = Field(
-        (
-            NoMatchSpec(answer="Sorry, I did not catch that. Could you say it another way?", action=None),
-            NoMatchSpec(answer="I am sorry, I still do not understand. Please try asking something else.", action=None),
-        ),
-        min_length=1,
-        description="The first time nothing matches, the second time in a row, and so on; the last one repeats.",
-    )
-    threshold: int = Field(
-        70, ge=1, le=100, description="How alike caller and example must be, 1 to 100, for an intent to match."
-    )
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        names = [intent.name for intent in self.intents]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"intent names must be unique; twice: {', '.join(twice)}")
-        return self
-
-
 class BrainSpec(Spec):
     """An OpenAI-compatible chat endpoint that thinks for the embedded agent."""
 
@@ -275,6 +236,24 @@ class AgentSpec(Spec):
         (), description="hang_up, or the dotted name of a Python function such as mypackage.crm.lookup."
     )
     tool_timeout_s: float = Field(15, gt=0, le=300, description="Longest a tool may take, in seconds.")
+    tool_rules: tuple[ToolRulesSpec, ...] = Field((), description="How the calls of single tools are run.")
+    http_tools: tuple[HttpToolSpec, ...] = Field((), description="Tools that are HTTP requests.")
+    mcp_servers: tuple[McpServerSpec, ...] = Field((), description="Servers of tools.")
+    handoffs: tuple[str, ...] = Field((), description="Other agents that the caller may be handed over to.")
+    description: str | None = Field(
+        None, description="What this agent is for, told to agents that may hand over to it."
+    )
+    guardrails: tuple[GuardrailSpec, ...] = Field((), description="Rules that words must keep.")
+    guardrail_every_chars: EveryChars = Field(
+        100, ge=-1, le=10_000, description="How often growing words of the agent's are checked; -1: only when complete."
+    )
+    destinations: dict[str, Address] = Field(
+        default_factory=dict, description="Whom the agent may reach by transfer and send_sms, by name."
+    )
+    transfer: TransferSpec = Field(TransferSpec(), description="How callers are put through.")
+    messages: MessagesSpec = Field(MessagesSpec(), description="How text messages are sent.")
+    outbound: OutboundSpec | None = Field(None, description="Calls that this agent places; null lets nobody place any.")
+    timezone: Timezone = Field("UTC", description="Whose time the variables date, time and weekday are.")
     max_output_tokens: int | None = Field(None, ge=1, le=4096, description="Longest answer, in tokens.")
     max_duration_s: int = Field(3600, ge=1, le=14400, description="Longest call, in seconds.")
     duration_warning: DurationWarningSpec | None = Field(
@@ -395,14 +374,10 @@ class AgentSpec(Spec):
         if self.duration_warning:
             found.append((("duration_warning", "say"), self.duration_warning.say))
         found += [(("idle", i, "say"), step.say) for i, step in enumerate(self.idle) if step.say]
+        fillers = [(i, rules.filler) for i, rules in enumerate(self.tool_rules)]
+        found += [(("tool_rules", i, "filler", "say"), each.say) for i, each in fillers if each and each.say]
         if self.script:
-            for i, intent in enumerate(self.script.intents):
-                path: tuple[str | int, ...] = ("script", "intents", i, "answer")
-                if isinstance(intent.answer, str):
-                    found.append((path, intent.answer))
-                else:
-                    found += [((*path, j), answer) for j, answer in enumerate(intent.answer)]
-            found += [(("script", "no_match", i, "answer"), n.answer) for i, n in enumerate(self.script.no_match)]
+            found += [(("script", *path), text) for path, text in self.script.templates()]
         return found
 
     def unknown_variables(self) -> list[tuple[tuple[str | int, ...], str]]:

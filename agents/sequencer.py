@@ -10,7 +10,8 @@ class ResponseSequencer:
 
     A response is asked for, becomes active when the model says so, and ends. Requests that come meanwhile wait: plain
     ones merge into one, those with words of their own stay distinct and in order. A plain request also waits for the
-    tools that are still running, so that the model answers once, with all results.
+    tools that are still running, so that the model answers once, with all results. The answer to tools' results also
+    waits for the caller's turn to be over: a response to what the caller says is one to the results as well.
     """
 
     def __init__(self) -> None:
@@ -19,6 +20,8 @@ class ResponseSequencer:
         self._active: str | None = None
         self._worded: deque[ResponseCreate] = deque()
         self._plain: ResponseCreate | None = None
+        self._after_tools: ResponseCreate | None = None
+        self._is_callers_turn = False
         self._running_tools: set[str] = set()
         self._is_cancelling = False
 
@@ -37,9 +40,11 @@ class ResponseSequencer:
         """True when no response is under way or asked for, and no words of our own wait to be spoken."""
         return not (self.is_busy or self._worded)
 
-    def request(self, create: ResponseCreate) -> None:
+    def request(self, create: ResponseCreate, *, is_after_tools: bool = False) -> None:
         if create.say or create.instructions:
             self._worded.append(create)
+        elif is_after_tools:
+            self._after_tools = self._after_tools or create
         elif self._plain is None:
             self._plain = create
 
@@ -49,12 +54,18 @@ class ResponseSequencer:
             return None
         if self._worded:
             self._sent = self._worded.popleft()
-        elif self._plain and not self._running_tools:
-            self._sent, self._plain = self._plain, None
+        elif wanted := self._wanted():
+            self._sent, self._plain, self._after_tools = wanted, None, None
         else:
             return None
         self._is_requested = True
         return self._sent
+
+    def _wanted(self) -> ResponseCreate | None:
+        """The plain request that nothing holds up."""
+        if self._running_tools:
+            return None
+        return self._plain or (None if self._is_callers_turn else self._after_tools)
 
     def created(self, response_id: str) -> None:
         """The model began a response: ours, or one of its own accord, and then ours will be refused."""
@@ -84,7 +95,7 @@ class ResponseSequencer:
     def forget_waiting(self) -> None:
         """Drops requests that were not sent yet."""
         self._worded.clear()
-        self._plain = None
+        self._plain = self._after_tools = None
 
     def cancel(self) -> bool:
         """True when the model must be told to stop: once per response."""
@@ -98,3 +109,11 @@ class ResponseSequencer:
 
     def tool_answered(self, call_id: str) -> None:
         self._running_tools.discard(call_id)
+
+    def callers_turn(self, *, is_open: bool) -> None:
+        """The caller begins a turn, or nothing more will come of it."""
+        self._is_callers_turn = is_open
+
+    def forget_after_tools(self) -> None:
+        """A response of the model's own takes up the tools' results."""
+        self._after_tools = None

@@ -3,27 +3,45 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, Final, Self
 
 from agents.agent import RealtimeAgent
+from agents.call_control import CallControl
 from agents.conversation import Conversation
 from agents.emitter import Emitter, Listener
-from agents.errors import ChannelError, ConfigError, NotSupportedError
-from agents.events import AudioInputCommit, Closed, ConnectionStatus, EndReason, SessionEvent, Status, Usage
+from agents.errors import ChannelError, ConfigError, NotSupportedError, ToolError
+from agents.events import (
+    AudioInputCommit,
+    Closed,
+    ConnectionStatus,
+    EndReason,
+    HistoryUpdated,
+    SessionEvent,
+    Status,
+    Usage,
+)
+from agents.guardrails.contract import Guardrail, OutputGuardrailSettings
+from agents.handoffs import Handoff
 from agents.history import HistoryItem
+from agents.hold import REMIND_AFTER_S
+from agents.opening import Opening
 from agents.realtime import (
-    AudioFormat,
     PastMessage,
     RealtimeChannel,
     RealtimeConnection,
-    RealtimeConnectOptions,
     RealtimeModel,
     RealtimeSessionOptions,
     SessionConfig,
 )
+from agents.switched_connection import SwitchedConnection
+from agents.tools.contract import ToolContext
+from agents.tools.toolbox import enter_toolkits
+from agents.tracing import SessionTrace, start_trace
+from agents.update_history import NewHistory
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +83,8 @@ class RealtimeSession:
         self._root: asyncio.Task[None] | None = None
         self._conversation: Conversation | None = None
         self._closed: Closed | None = None
+        self._trace: SessionTrace | None = None
+        self._digits = ""
 
     @property
     def id(self) -> str | None:
@@ -88,8 +108,39 @@ class RealtimeSession:
         return self._options.context
 
     @property
+    def digits(self) -> str:
+        """What `collect_digits` gave last, secrets too: for tools, which may need what the model must not know."""
+        return self._digits
+
+    @property
+    def is_caller_speaking(self) -> bool:
+        """Whether the model hears the caller's voice."""
+        return self._conversation is not None and self._conversation.is_caller_speaking
+
+    @property
+    def is_on_hold(self) -> bool:
+        return self._conversation is not None and self._conversation.hold.is_on
+
+    @property
+    def is_on_telephone(self) -> bool:
+        """Whether there is a call that `call_control` controls."""
+        return self._options.call_control is not None
+
+    @property
+    def call_control(self) -> CallControl:
+        """What can be done with the call beside talking. Raises ToolError where there is nothing."""
+        if self._options.call_control is None:
+            raise ToolError("this conversation is on no telephone line that can be controlled")
+        return self._options.call_control
+
+    @property
     def muted(self) -> bool:
         return self._conversation is not None and self._conversation.is_muted
+
+    @property
+    def trace(self) -> SessionTrace | None:
+        """Who makes spans of it; None where nobody collects any."""
+        return self._trace
 
     @property
     def closed(self) -> Closed | None:
@@ -105,6 +156,21 @@ class RealtimeSession:
     def history(self) -> tuple[HistoryItem, ...]:
         """What was said so far, in order, and what of the agent's words was heard."""
         return self._conversation.history if self._conversation else ()
+
+    @property
+    def stores_audio(self) -> bool:
+        """Whether the items of `history` keep their audio."""
+        return self._options.history_store_audio
+
+    @property
+    def output_guardrails(self) -> Sequence[Guardrail]:
+        """The session's own guardrails, which hold beside those of whichever agent speaks."""
+        return self._options.output_guardrails
+
+    @property
+    def output_guardrail_settings(self) -> OutputGuardrailSettings | None:
+        """The session's own settings of them; None for those of the agent."""
+        return self._options.output_guardrail_settings
 
     @property
     def past(self) -> tuple[PastMessage, ...]:
@@ -205,12 +271,68 @@ class RealtimeSession:
         if respond:
             await live.request()
 
+    async def update_history(self, wanted: NewHistory) -> None:
+        """Makes the history what is wanted: items, or a function of the present items that gives them.
+
+        The model forgets first what is gone, then is told what is new or has changed, as text. Raises ConfigError,
+        before anything is sent, for what it cannot be told again: the agent's speech, audio, the call of a tool; and
+        NotSupportedError where items cannot be taken out of its conversation. Asks for no response.
+        """
+        live = self._live()
+        if not self._model.capabilities.delete:
+            raise NotSupportedError(f"{self._model.provider}/{self._model.model_id} cannot change what was said")
+        await live.update_history(wanted)
+
     async def interrupt(self) -> None:
         """Stops the agent: silences the line, then cancels and truncates. Does nothing when the agent is silent.
 
         Returns when the model knows what was heard, about a round trip to the telephone later.
         """
         await self._live().interrupt()
+
+    async def approve(self, call_id: str) -> None:
+        """Lets a tool be called that `ToolApproval` told of. Raises ConfigError when it is unknown, decided or over."""
+        self._live().approvals.approve(call_id)
+
+    async def reject(self, call_id: str, text: str | None = None) -> None:
+        """Has the model answered with the text, or that the call was not approved, in place of calling the tool.
+
+        Raises ConfigError as `approve` does.
+        """
+        self._live().approvals.reject(call_id, text)
+
+    async def say(self, text: str) -> None:
+        """Has the agent say a text word for word, as soon as it says nothing else."""
+        await self._live().say(text)
+
+    async def hold(self, music: Path | None = None, *, is_reminded: bool = True) -> None:
+        """Puts the caller on hold: they hear a WAV file, or a quiet melody, and the model does not hear them.
+
+        It ends by `resume()`, when the agent speaks, and unless `is_reminded` is False, after two minutes: then the
+        model is told. Raises ConfigError for a file that cannot be played.
+        """
+        await self._live().hold.begin(music, REMIND_AFTER_S if is_reminded else None)
+
+    async def resume(self) -> None:
+        """Takes the caller back who is on hold; does nothing when they are not."""
+        await self._live().hold.end()
+
+    async def collect_digits(self, first_key_s: float, typing_s: float) -> str | None:
+        """Waits for what the caller types, as the agent's `keys` say when an entry is complete.
+
+        The caller first hears the agent out; then they have so long for the first key, and so long to type. None when
+        the time ran out, when they said something instead, and when the call ended.
+        """
+        entry = await self._live().collect_digits(first_key_s, typing_s)
+        self._digits = entry if entry is not None else self._digits
+        return entry
+
+    async def hand_over(self, to: Handoff, call: ToolContext, reason: str = "") -> object:
+        """Lets another agent go on with the conversation: what the tool of a handoff does. Gives the tool's answer.
+
+        Raises ToolError when the caller stays with the present agent.
+        """
+        return await self._live().hand_over(to, call, reason)
 
     async def mute(self) -> None:
         """Keeps the caller's audio from the model; everything else goes on.
@@ -270,17 +392,26 @@ class RealtimeSession:
 
     async def _run(self, opened: asyncio.Future[None]) -> None:
         _inside.set(self)
-        async with asyncio.TaskGroup() as tasks:
+        async with contextlib.AsyncExitStack() as toolkits, asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._emitter.run_async_listeners(), name="listeners")
             try:
                 self._tell_status("connecting")
-                agent = replace(self._agent, config=replace(self._agent.config, **self._options.config))
-                config = await agent.session_config(self.context)
-                await self._converse(await self._open(config), config, opened)
+                self._trace = start_trace(self, self._options)
+                opening = Opening(self._options, self)
+                await enter_toolkits(self._agent, toolkits)
+                config = await opening.config_of(self._agent)
+                connection = await opening.open(self._model, config)
+                if self._agent.handoffs:
+                    connection = SwitchedConnection(self._model, connection, config)
+                await self._converse(opening, connection, config, opened)
             except Exception as error:
+                if self._trace:
+                    self._trace.failed(error)
                 if not opened.done():
                     opened.set_exception(error)
             finally:
+                if self._trace:
+                    self._trace.ended(self._closed)
                 if self._closed:
                     await self._finish(self._closed)
                     await asyncio.wait({listening}, timeout=LISTENER_GRACE_S)
@@ -293,14 +424,19 @@ class RealtimeSession:
                 self._emitter.forget()
 
     async def _converse(
-        self, connection: RealtimeConnection, config: SessionConfig, opened: asyncio.Future[None]
+        self, opening: Opening, connection: RealtimeConnection, config: SessionConfig, opened: asyncio.Future[None]
     ) -> None:
         """The conversation, from a connection that is open to the end. Raises only when it cannot begin."""
         closed = Closed("closed")
         try:
             async with connection:
-                self._conversation = Conversation(self, connection, config, self._emitter, self._learn_id)
+                if self._trace:
+                    self._trace.configured(config)
+                self._conversation = Conversation(
+                    self, opening, connection, config, self._emitter, self._learn_id, self._learn_agent
+                )
                 self._tell_status("connected")
+                self._emitter.emit(HistoryUpdated(()))
                 if not opened.done():
                     opened.set_result(None)
                 try:
@@ -325,21 +461,6 @@ class RealtimeSession:
         self._emitter.emit(closed)
         self._emitter.end()
 
-    async def _open(self, config: SessionConfig) -> RealtimeConnection:
-        if self.channel:
-            _refuse_other_audio(self.channel.audio_format, config, self._model)
-        given = self._options.connect_options or RealtimeConnectOptions()
-        options = replace(
-            given,
-            session_config=config,
-            credential=self._options.credential or given.credential,
-            api_key=self._options.api_key or given.api_key,
-            call=self,
-        )
-        if isinstance(self._options.transport, str):
-            return await self._model.connect(options)
-        return await self._options.transport.connect(self._model, options)
-
     async def _close_channel(self, close: Callable[[], Awaitable[None]]) -> None:
         with contextlib.suppress(TimeoutError, ChannelError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -351,31 +472,15 @@ class RealtimeSession:
     def _learn_id(self, session_id: str) -> None:
         self._id = session_id
 
-
-def _refuse_other_audio(line: AudioFormat, config: SessionConfig, model: RealtimeModel) -> None:
-    """Nothing is transcoded between a line and a model: all three must mean the same audio."""
-    if not config.input_format == config.output_format == line:
-        raise NotSupportedError(
-            f"the channel carries {line}; input_format is {config.input_format}, output_format {config.output_format}"
-        )
-    known = model.capabilities
-    if line not in known.input_formats or line not in known.output_formats:
-        raise NotSupportedError(f"the channel carries {line}, which {model.provider}/{model.model_id} does not")
+    def _learn_agent(self, agent: RealtimeAgent) -> None:
+        self._agent, self._model = agent, self._options.model or agent.model
 
 
 def _refuse_unsupported(options: RealtimeSessionOptions) -> None:
-    waiting = {
-        "history_store_audio": options.history_store_audio,
-        "output_guardrails": options.output_guardrails,
-        "output_guardrail_settings": options.output_guardrail_settings,
-        "group_id": options.group_id,
-        "trace_metadata": options.trace_metadata,
-        "tracing_disabled": options.tracing_disabled,
-        "workflow_name": options.workflow_name,
-    }
-    asked = sorted(name for name, value in waiting.items() if value)
-    if asked:
-        raise NotSupportedError(f"not supported yet: {', '.join(asked)}")
+    if strangers := [each for each in options.output_guardrails if not isinstance(each, Guardrail)]:
+        raise ConfigError(f"output_guardrails takes Guardrails, not {type(strangers[0]).__name__}")
+    if not isinstance(options.output_guardrail_settings, OutputGuardrailSettings | None):
+        raise ConfigError("output_guardrail_settings takes OutputGuardrailSettings")
     if options.transport == "webrtc":
         raise NotSupportedError("transport webrtc is not supported; use websocket, or an object of your own")
     if not isinstance(options.transport, str) and options.transport.handles_audio and options.channel:

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Final
 
+from agents.audio_turns import AudioTurns
 from agents.cut import Cut
 from agents.emitter import Emitter
 from agents.events import (
@@ -29,8 +32,18 @@ from agents.sounding import Sounding
 
 Send = Callable[[ClientEvent], Awaitable[None]]
 
+_RECORDING = "recording-"
+"""What the items of our own begin with, of which no model knows."""
+
+RESULT_KNOWN_S: Final = 0.5
+"""How long after a tool's result was sent a response of the model's own surely knows of it: a slow round trip."""
+
 Spawn = Callable[[Callable[[], Awaitable[None]], str], asyncio.Task[None] | None]
 """Runs a function beside the rest of the conversation, under a name. None once the conversation is ending."""
+
+
+def _is_recording(item_id: str) -> bool:
+    return item_id.startswith(_RECORDING)
 
 
 def tell_changed(emitter: Emitter, items: tuple[HistoryItem, ...]) -> None:
@@ -64,6 +77,7 @@ class Speaking:
         self._spawn = spawn
         self._replies = Replies()
         self._sounding = Sounding(channel, keeps_audio=keeps_audio)
+        self._audio_turns = AudioTurns(emitter)
         self._settled = asyncio.Event()
         self._settled.set()
         self._unsettlings = 0
@@ -72,8 +86,12 @@ class Speaking:
         self._cuts_made = 0
         self._interruptions = 0
         self._turns = 0
+        self._recordings = 0
+        self._now = asyncio.get_running_loop().time
+        self._result_at = -inf
         self._silencing = asyncio.Lock()
         self._is_over = False
+        self._is_away = False
         self.usage = Usage()
 
     @property
@@ -97,6 +115,11 @@ class Speaking:
         return self._is_over
 
     @property
+    def is_away(self) -> bool:
+        """True while the line is elsewhere: nothing is asked for, and nothing is said."""
+        return self._is_away
+
+    @property
     def turns(self) -> int:
         """How many turns were taken up for an answer: each plain request, and each response that nobody asked for."""
         return self._turns
@@ -109,6 +132,11 @@ class Speaking:
     def is_heard(self) -> bool:
         """True while the caller has not heard all that was said, a pause in it included."""
         return self._sounding.is_heard
+
+    @property
+    def is_voice_heard(self) -> bool:
+        """True while the caller has not heard all that the model said: `is_heard`, but for recordings."""
+        return self.is_heard and not all(_is_recording(item.item_id) for item in self._sounding.items)
 
     @property
     def is_greeting(self) -> bool:
@@ -130,8 +158,13 @@ class Speaking:
         await self._advance()
 
     async def created(self, response_id: str) -> None:
-        self._turns += not self._replies.is_busy
+        if not self._replies.is_busy:
+            self._turns += 1
+            if self._now() - self._result_at >= RESULT_KNOWN_S:
+                self._replies.forget_after_tools()
         cancel = self._replies.created(response_id)
+        if self._is_away and self._replies.silence(is_cancelled=True):  # one of the model's own, which nobody hears
+            cancel = self._replies.cancel()
         self._note_whether_settled()
         self._tell(Response(response_id))
         if cancel:
@@ -142,6 +175,7 @@ class Speaking:
             await self.end_item(self._item)  # a model that did not say so itself
         await self._truncate_dropped(done.response_id)
         self._replies.done(done.response_id)
+        self._audio_turns.done(done.response_id, has_line=self._sounding.has_line)
         self.usage += done.usage
         self._tell(UsageReport(done.usage, self.usage))
         self._tell(Response(done.response_id, done.status, done.reason))
@@ -157,14 +191,35 @@ class Speaking:
     def tool_called(self, call_id: str) -> None:
         self._replies.tool_called(call_id)
 
+    async def tool_held(self, call_id: str) -> None:
+        """A tool that was called waits for somebody: until `tool_called` again, no response waits for it."""
+        self._replies.tool_held(call_id)
+        await self._advance()
+
     async def tool_answered(self, call_id: str, *, respond: bool) -> None:
+        """The model has the result of a tool, or will get none. To `respond` is for the model to speak of it."""
         self._replies.tool_answered(call_id)
+        self._result_at = self._now()
         if respond:
-            self._replies.ask()
+            self._replies.ask_after_tools()
+        await self._advance()
+
+    async def request_after_tools(self) -> None:
+        """Asks for a response to what tools have found, as `tool_answered` does."""
+        self._replies.ask_after_tools()
+        await self._advance()
+
+    def callers_turn_began(self) -> None:
+        """The caller is speaking: tools' results are answered together with what they say."""
+        self._replies.callers_turn(is_open=True)
+
+    async def callers_turn_ended(self) -> None:
+        """A response to the caller began, or none will come."""
+        self._replies.callers_turn(is_open=False)
         await self._advance()
 
     async def _advance(self) -> None:
-        create = None if self._cuts or self._sounding.is_paused else self._replies.next()
+        create = None if self._cuts or self._sounding.is_paused or self._is_away else self._replies.next()
         self._note_whether_settled()
         if create:
             await self._send(create)
@@ -189,10 +244,40 @@ class Speaking:
         self._item = item
         changed = self._history.take(delta)  # before the line has it: who silences the line asks how much there was
         await self._sounding.play(item, delta.pcm)
+        self._audio_turns.came(item)
         if self._emitter.is_watched("audio"):
             self._tell(Audio(delta.item_id, delta.pcm))
         tell_changed(self._emitter, changed)
         return True
+
+    async def play_recording(self, pcm: bytes) -> bool:
+        """Lets the caller hear audio in the line's format that no model says or learns of. It is stopped as speech is.
+
+        False, and nothing is played, while the agent is in the middle of saying something, or is to be silent.
+        """
+        if self._item or self._cuts or self._sounding.is_paused or self._is_over or self._is_away:
+            return False
+        self._recordings += 1
+        item = SpokenItem("", f"{_RECORDING}{self._recordings}")
+        await self._sounding.play(item, pcm)
+        await self._sounding.end(item)
+        return True
+
+    async def stop_recordings(self) -> None:
+        """Silences what `play_recording` plays, and returns when the line is silent. No model is told."""
+        if not any(_is_recording(item.item_id) for item in self._sounding.items):
+            return
+        async with self._silencing:
+            if self._is_over:
+                return
+            cut = await self._cut()
+        self._spawn(lambda: self._settle_recordings(cut), "recording")
+
+    async def _settle_recordings(self, cut: Cut) -> None:
+        _, changed = await self._tell_model(cut, await cut.unheard())
+        tell_changed(self._emitter, changed)
+        self._cuts.remove(cut)
+        await self._advance()
 
     async def end_item(self, item: SpokenItem) -> None:
         if item == self._item:
@@ -203,6 +288,7 @@ class Speaking:
     def heard(self, heard: Heard) -> None:
         """The caller has heard an item to its end."""
         tell_changed(self._emitter, self._history.heard(heard.item_id, self._sounding.heard(heard)))
+        self._audio_turns.heard(heard)
 
     async def _truncate_dropped(self, response_id: str) -> None:
         """Lets the model know of items that came after their response was stopped: nothing of them was heard."""
@@ -272,11 +358,9 @@ class Speaking:
         return cut
 
     async def _truncate(self, cut: Cut, is_responding: bool) -> None:
-        heard = await cut.unheard()
-        for each in heard:
-            await self._send(ItemTruncate(each.item_id, each.content_index, each.heard_ms))
-        changed = self._settle(cut, heard)
-        if heard or is_responding:
+        unheard = await cut.unheard()
+        heard, changed = await self._tell_model(cut, unheard)
+        if unheard or is_responding:
             first = self._history.item(heard[0].item_id) if heard else None
             self._tell(Interrupted(heard, (first and first.heard_text) or ""))
         else:
@@ -285,10 +369,20 @@ class Speaking:
         self._cuts.remove(cut)
         await self._advance()
 
+    async def _tell_model(
+        self, cut: Cut, unheard: tuple[Heard, ...]
+    ) -> tuple[tuple[Heard, ...], tuple[HistoryItem, ...]]:
+        """Lets the model know what was not heard of what it said. Gives that, and what it changes in the history."""
+        heard = tuple(each for each in unheard if not _is_recording(each.item_id))
+        for each in heard:
+            await self._send(ItemTruncate(each.item_id, each.content_index, each.heard_ms))
+        return heard, self._settle(cut, heard)
+
     def _settle(self, cut: Cut, heard: tuple[Heard, ...]) -> tuple[HistoryItem, ...]:
         """Lets the history know what the caller heard of what was cut, and of nothing that came after it."""
         if not self._sounding.has_line:
             return self._history.interrupted(heard)
+        self._audio_turns.cut(cut.items, heard)
         changed = [item for each in heard for item in self._history.cut(each)]
         unheard = {each.item_id for each in heard}
         for item_id in dict.fromkeys(item.item_id for item in cut.items):
@@ -333,9 +427,21 @@ class Speaking:
                 return False
         for heard in heard_out:
             tell_changed(self._emitter, self._history.heard(heard.item_id, heard.heard_ms))
+            self._audio_turns.heard(heard)
         self._tell(Resumed())
         await self._advance()
         return True
+
+    # ---- a line that is elsewhere for a while ----
+
+    async def leave(self) -> None:
+        """The line is gone: what was not heard is cut off, and what is asked for meanwhile waits for it to be back."""
+        self._is_away = True
+        await self.stop(cancel=True)
+
+    async def come_back(self) -> None:
+        self._is_away = False
+        await self._advance()
 
     # ---- the end ----
 

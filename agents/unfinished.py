@@ -82,10 +82,7 @@ class Unfinished:
     """Follows both directions of a conversation over all its connections."""
 
     def __init__(self, config: SessionConfig) -> None:
-        turns = config.turn_detection
-        self.is_manual = turns is None or (isinstance(turns, TurnDetection) and turns.mode == "manual")
-        self._interrupts = not (isinstance(turns, TurnDetection) and turns.interrupt_response is False)
-        self._answers = not (isinstance(turns, TurnDetection) and turns.create_response is False)
+        self.configure(config)
         self.tool_calls: dict[str, PastToolCall] = {}
         """By call id, with `output` None while the tool runs."""
         self._called_after: dict[str, str | None] = {}
@@ -95,6 +92,13 @@ class Unfinished:
         self._turn: _Turn | None = None
         self._voice: str | None = None
         self._calls_here: set[str] = set()
+
+    def configure(self, config: SessionConfig) -> None:
+        """Who ends, answers and is stopped by the caller's turns, from here on."""
+        turns = config.turn_detection
+        self.is_manual = turns is None or (isinstance(turns, TurnDetection) and turns.mode == "manual")
+        self._interrupts = not (isinstance(turns, TurnDetection) and turns.interrupt_response is False)
+        self._answers = not (isinstance(turns, TurnDetection) and turns.create_response is False)
 
     @property
     def is_turn_open(self) -> bool:

@@ -67,6 +67,20 @@ class Watch:
         self._is_voice_active = False
         self.dead_air = DeadAir()
 
+    def use(self, agent: RealtimeAgent, context: object, *, has_transcripts: bool) -> None:
+        """Another agent goes on, with its own rules of silence. The longest call stays that of the first.
+
+        Raises ConfigError for a missing variable.
+        """
+        now = self._now()
+        self._ladder = IdleLadder(agent.idle_for(context), has_transcripts=has_transcripts)
+        self._ladder.line_started(now)
+        if self._is_voice_active:
+            self._ladder.voice_started()
+        self._stalled_s = inf if agent.stalled_s is None else agent.stalled_s
+        self._has_transcripts = has_transcripts
+        self._is_leaving = False
+
     async def run(self) -> None:
         """Looks at the time until the conversation ends."""
         while (left_s := self._limit.left_s(self._now())) > 0:
@@ -82,6 +96,15 @@ class Watch:
         if self._has_greeting:
             self.dead_air.owed(now)
 
+    def line_left(self) -> None:
+        """The caller is elsewhere: nothing is owed to them, and nothing expected of them, until they are back."""
+        self._is_leaving = False
+        self.dead_air.forgiven()
+
+    def line_back(self) -> None:
+        self._audio_at = None
+        self._ladder.turn_accepted(self._now())
+
     def model_spoke(self) -> None:
         self._has_model_spoken = True
         self._model_spoke_at = self._now()
@@ -89,8 +112,7 @@ class Watch:
     def asked(self) -> None:
         """The model was asked for something: its time to answer begins."""
         self._model_spoke_at = self._now()
-        if not self._speaking.is_heard:
-            self.dead_air.owed(self._now())
+        self._owe()
 
     def voice_started(self) -> None:
         self._is_voice_active = self._is_answered = True
@@ -104,8 +126,7 @@ class Watch:
         self._ladder.voice_stopped(now)
         if not self._has_transcripts:
             self._is_leaving = False
-        if not self._speaking.is_heard:
-            self.dead_air.owed(now)
+        self._owe()
 
     def audio_came(self) -> None:
         self._audio_at = self._now()
@@ -122,7 +143,10 @@ class Watch:
         self._ladder.turn_accepted(self._now())
 
     def tool_answered(self) -> None:
-        if not self._speaking.is_heard:
+        self._owe()
+
+    def _owe(self) -> None:
+        if not (self._speaking.is_heard or self._speaking.is_away):
             self.dead_air.owed(self._now())
 
     def agent_sounds(self) -> None:
@@ -143,6 +167,9 @@ class Watch:
     async def _look(self, now: float) -> None:
         if (self._speaking.is_owed or not self._has_model_spoken) and now - self._model_spoke_at > MODEL_SILENCE_S:
             self._fail(ProviderError(f"the model was silent for {MODEL_SILENCE_S:g} s", code="timeout", retryable=True))
+            return
+        if self._speaking.is_away:
+            self._ladder.agent_began(now)
             return
         await self._look_at_keys()
         self._warning = self._limit.due(now) or self._warning

@@ -5,7 +5,16 @@ from collections.abc import Awaitable
 from typing import Self
 
 from agents.errors import ChannelError
-from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
+from agents.events import (
+    ChannelAudio,
+    ChannelAway,
+    ChannelBack,
+    ChannelDigit,
+    ChannelEvent,
+    ChannelHeard,
+    ChannelStarted,
+    Heard,
+)
 from agents.realtime import PCM, AudioFormat, SpokenItem
 from channels.line_clock import Span
 from channels.playback import Playback
@@ -38,6 +47,13 @@ class MemoryChannel:
 
     def press(self, digit: str) -> None:
         self._events.put_nowait(ChannelDigit(digit))
+
+    def leave(self) -> None:
+        """The caller is elsewhere until they `come_back`."""
+        self._events.put_nowait(ChannelAway())
+
+    def come_back(self) -> None:
+        self._events.put_nowait(ChannelBack())
 
     def hang_up(self) -> None:
         self._events.put_nowait(None)
@@ -104,6 +120,11 @@ class MemoryChannel:
     @property
     def is_playing(self) -> bool:
         return not (self._playback.is_silent or self.is_closed)
+
+    def sounds_in_s(self, item: SpokenItem) -> float | None:
+        """How long the ear must move onward to hear the first of an item; None of one that was not sent."""
+        at = self._playback.sounds_at(item)
+        return None if at is None else at - self._ear_ms / 1000
 
     async def wait_played(self, timeout_s: float) -> bool:
         try:

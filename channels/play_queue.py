@@ -162,6 +162,13 @@ class PlayQueue:
         del self.runs[:reached]
         self.runs[0].narrow(when.earliest - position_ms / 1000, when.latest - position_ms / 1000)
 
+    def begins_at(self, item: SpokenItem) -> float | None:
+        """When the first of an item is played, by the clock, as news of it would come here; None of one not sent."""
+        stretch = next((stretch for stretch in self.stretches if stretch.item == item), None)
+        if stretch is None or stretch.end_ms <= stretch.start_ms:
+            return None
+        return begun(self.start(min(stretch.start_ms + 1, stretch.end_ms))) + stretch.start_ms / 1000
+
     def position_ms(self, at: float) -> float:
         """How far the line has played by the clock."""
         ends = [*(run.from_ms for run in self.runs[1:]), self.sent_ms]

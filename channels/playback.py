@@ -119,6 +119,14 @@ class Playback:
         """How long the audio that was sent goes on, by the clock, until we know of its end."""
         return (self._queue.sent_ms - self._queue.position_ms(now)) / 1000
 
+    def sounds_at(self, item: SpokenItem) -> float | None:
+        """When the first of an item leaves the far end of the line, by the clock: what is before it is played first.
+
+        None of one of which nothing was sent. It is half a round trip before the news of it would be here.
+        """
+        begins_at = self._queue.begins_at(item)
+        return None if begins_at is None else begins_at - self.round_trip_s / 2
+
     def is_over_by(self, arrival: float) -> bool:
         """Whether a message that comes back at `arrival` finds nothing left to play, as far as marks can tell."""
         return not self._queue.unheard((arrival - self._queue.last_start.latest) * 1000)

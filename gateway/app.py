@@ -10,19 +10,33 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
 from agents.agent import RealtimeAgent
+from agents.tools.toolbox import all_tools, enter_toolkits
+from gateway.addresses import MEDIA_PATH
 from gateway.calls import Calls
+from gateway.calls_api import CallsApi
 from gateway.media import media_endpoint
 from gateway.numbers import Numbers
-from gateway.settings import MEDIA_PATH, Settings
+from gateway.placing import Placing
+from gateway.settings import Settings
 from gateway.signature import SignatureChecker
 from gateway.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings, agents: Mapping[str, RealtimeAgent], numbers: Numbers, calls: Calls) -> Starlette:
-    """The application. Starting it warms the models up; stopping it ends every call."""
+def make_app(
+    settings: Settings,
+    agents: Mapping[str, RealtimeAgent],
+    numbers: Numbers,
+    calls: Calls,
+    placing: Placing | None = None,
+) -> Starlette:
+    """The application. Starting it warms the models up, and starts servers of tools; stopping it ends every call.
+
+    Without `placing` no calls are placed.
+    """
     checker = SignatureChecker(settings.auth_tokens)
+    outbound = placing.outbound if placing else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -31,7 +45,11 @@ def make_app(settings: Settings, agents: Mapping[str, RealtimeAgent], numbers: N
                 if isinstance(agent.model, AbstractAsyncContextManager):
                     log.info("warming up %s", name)
                     await stack.enter_async_context(agent.model)
+                await enter_toolkits(agent, stack)
+                await all_tools(agent)  # which refuses two tools of one name
             await stack.enter_async_context(calls)
+            if placing:
+                await stack.enter_async_context(placing)
             yield
 
     async def healthz(_: Request) -> JSONResponse:
@@ -43,7 +61,8 @@ def make_app(settings: Settings, agents: Mapping[str, RealtimeAgent], numbers: N
 
     return Starlette(
         routes=[
-            *Webhooks(settings, calls, numbers, checker).routes(),
+            *Webhooks(settings, calls, numbers, checker, outbound).routes(),
+            *CallsApi(outbound, settings.calls_token).routes(),
             WebSocketRoute(MEDIA_PATH, media_endpoint(settings, calls, checker)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

@@ -1,6 +1,6 @@
 """How `voice-gateway call` shows calls: the conversation as it happens, a summary, JSON. Text in, text out.
 
-The caller's keys are counted and not shown: they may be a PIN, and what is printed stays in logs of tests.
+Keys are counted and not shown, whoever pressed them: they may be a PIN, and what is printed stays in logs of tests.
 """
 
 import statistics
@@ -156,17 +156,18 @@ def _deed(event: CarrierEvent) -> str:
         case CarrierPlayed(_, url):
             return f"carrier plays {url}"
         case DigitsSent(_, digits):
-            return f"carrier presses {digits}"
-        case DigitsGathered(_, digits):
-            return f"carrier collected {_keys(digits)}"
+            return f"carrier presses {_keys(digits)}"
+        case DigitsGathered(_, digits, said):
+            return f"carrier collected {_keys(digits)}" if said is None else f"carrier understood: {said}"
         case MessageRecorded(_, duration_ms, said):
             return f"carrier recorded {_seconds(duration_ms)}{': ' if said else ''}{said or ''}"
         case DialBegan(_, to):
             return f"carrier rings {to}"
         case WhisperHeard(_, to, text):
             return f"{to} alone hears: {text}"
-        case DialEnded(_, to, status, talked_ms):
-            return f"{to}: {status}{f' after {_seconds(talked_ms)} of talk' if talked_ms else ''}"
+        case DialEnded(_, to, status, talked_ms, joined_with):
+            who = f" with {', '.join(joined_with)}" if joined_with else ""
+            return f"{to}: {status}{f' after {_seconds(talked_ms)} of talk{who}' if talked_ms else ''}"
         case CallUpdated(_, what):
             return f"service, by REST: {what}"
     assert_never(event)
@@ -174,8 +175,10 @@ def _deed(event: CarrierEvent) -> str:
 
 def _fields(event: CarrierEvent) -> dict[str, Any]:
     match event:
-        case DigitsGathered(at_ms, digits):
+        case DigitsSent(at_ms, digits):
             return {"at_ms": at_ms, "keys": len(digits)}
+        case DigitsGathered(at_ms, digits, said):
+            return {"at_ms": at_ms, "keys": len(digits), "said": said}
     return asdict(event)
 
 

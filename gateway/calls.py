@@ -8,18 +8,25 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from agents.agent import CallContext, RealtimeAgent
 from agents.errors import ChannelError, GatewayError
 from agents.events import Closed, EndReason, Error
 from agents.realtime import PCM, PCMU
 from agents.session import RealtimeSession
+from agents.templates import render
+from agents.tools.voicemail import MESSAGE_S
+from agents.tracing import Telemetry
 from channels.media_streams import ULAW_8K, Start
 from channels.twilio import TwilioChannel
+from gateway.addresses import Addresses
+from gateway.call_control import TwilioCallControl
+from gateway.call_trace import CallTrace
+from gateway.errands import Errands
 from gateway.log import current_call, masked
 from gateway.rest import TwilioRest
 
@@ -33,6 +40,9 @@ MAX_REMEMBERED: Final = 1000
 
 BROKEN: Final[frozenset[EndReason]] = frozenset({"provider", "line", "error"})
 """Ends that the caller is to hear an apology for. Twilio asks for it when the stream is over, if the call is not."""
+
+AT_TWILIO: Final = BROKEN | {"caller", "transferred"}
+"""Ends after which the call is over, or goes on without us: it is not to be hung up."""
 
 HangUp = Callable[[str], Awaitable[bool]]
 """Ends the call of a CallSid at Twilio. Takes a bounded time and never raises."""
@@ -73,19 +83,34 @@ class Call:
         context: CallContext,
         clock: Callable[[], float],
         hang_up: HangUp | None,
+        telemetry: Telemetry | None = None,
+        control: "Callable[[Call], TwilioCallControl] | None" = None,
+        message: str | None = None,
     ) -> None:
-        """Without `hang_up` the end of the stream has to do."""
+        """Without `hang_up` the end of the stream has to do; without `telemetry` nobody is told what became of it.
+
+        `control` makes what its tools may do with the call. With a `message`, for an answering machine, that is said,
+        and then the call ends.
+        """
         self.sid = sid
         self.token = secrets.token_urlsafe(24)
         self.channel = Line(clock, PCMU if agent.config.output_format == PCMU else PCM)  # the session refuses others
-        self.session = RealtimeSession(agent, channel=self.channel, context=context)
+        self.context = context
+        self.session = RealtimeSession(
+            agent,
+            channel=self.channel,
+            context=context,
+            telemetry=telemetry,
+            call_control=control(self) if control else None,
+        )
         self.session.on("error", self._log_error)
         self.expires_at = clock() + TOKEN_TTL_S
         self.ended = asyncio.Event()
         self.is_claimed = False
         self.agent = agent
-        self.context = context
+        self._message = message
         self._clock = clock
+        self._telemetry = telemetry
         self._hang_up = hang_up
         self._began_at = clock()
 
@@ -95,9 +120,12 @@ class Call:
         context = self.context
         log.info("call from %s to %s: agent %s", masked(context.caller), masked(context.called), context.agent)
         closed = Closed("error")
+        trace = CallTrace(self._telemetry, context) if self._telemetry else None
         try:
             closed = await self._converse()
         finally:
+            if trace:
+                trace.ended(closed, self.session.worst_silence_ms)
             seconds = self._clock() - self._began_at
             detail = f" ({closed.detail})" if closed.detail else ""
             level = logging.WARNING if closed.reason in BROKEN else logging.INFO
@@ -110,6 +138,8 @@ class Call:
         closed = Closed("error")
         try:
             async with self.session:
+                if self._message:
+                    await self.leave_message(self._message)
                 closed = await self.session.wait_closed()
         except GatewayError as error:
             closed = self.session.closed or Closed("provider", str(error))
@@ -118,11 +148,30 @@ class Call:
             closed = Closed("error", str(error))
         finally:
             try:
-                if self._hang_up and closed.reason not in BROKEN | {"caller"}:
+                if self._hang_up and closed.reason not in AT_TWILIO:
                     await self._hang_up(self.sid)
             finally:
                 await self.channel.close_stream()
         return closed
+
+    async def leave_message(self, text: str) -> None:
+        """Says a text to a machine, which is not listened to, and ends the call when it was heard."""
+        await self.session.interrupt()
+        await self.session.mute()
+        await self.session.say(text)
+        await self.session.close("agent", after_playback=True, timeout_s=MESSAGE_S)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the caller's leg is off its stream on purpose, or about to be: another stream is to come."""
+        return self.channel.streams.is_leaving or self.channel.streams.is_away
+
+    def renew_token(self, after_s: float = 0.0) -> str:
+        """A token for the next stream, which Twilio can open from `after_s` on. One that nobody used stays the same."""
+        if self.is_claimed:
+            self.token, self.is_claimed = secrets.token_urlsafe(24), False
+        self.expires_at = self._clock() + after_s + TOKEN_TTL_S
+        return self.token
 
     def _log_error(self, error: Error) -> None:
         log.warning("model error %s: %s", error.code, error.message)
@@ -131,7 +180,8 @@ class Call:
 class Calls:
     """Every call of this process. Enter it before the first call; leaving it ends them all.
 
-    `rest` hangs up the calls that end by our side; it is entered and left together with the calls.
+    `rest` hangs up the calls that end by our side, and with `addresses` to give to Twilio it does what their tools ask
+    for; it is entered and left together with the calls. `telemetry` is where their spans and figures go.
     """
 
     def __init__(
@@ -141,11 +191,16 @@ class Calls:
         clock: Callable[[], float] = time.monotonic,
         *,
         rest: TwilioRest | None = None,
+        addresses: Addresses | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._agents = agents
         self._max_calls = max_calls
         self._clock = clock
         self._rest = rest
+        self._addresses = addresses
+        self.errands = Errands()
+        self._telemetry = telemetry
         self._while_entered = contextlib.AsyncExitStack()
         self._live: dict[str, Call] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
@@ -172,23 +227,60 @@ class Calls:
     def has_room(self) -> bool:
         return not self.is_draining and len(self._live) < self._max_calls
 
-    def open(self, sid: str, agent: str, caller: str, called: str, parameters: Mapping[str, str]) -> Call | None:
+    def open(
+        self,
+        sid: str,
+        agent: str,
+        caller: str,
+        called: str,
+        parameters: Mapping[str, str],
+        *,
+        placed: Mapping[str, str] | None = None,
+        message: str | None = None,
+    ) -> Call | None:
         """Begins to serve a call: its model is called up while Twilio is still reading our answer.
 
         A webhook that Twilio delivers twice gets the same call again. One for a call whose stream had begun means that
         the stream is over: a fresh one takes its place, and its room. None when there is no room, or when the call is
-        over.
+        over. `placed` has the variables that a call which we placed was placed with; a `message` is left on the machine
+        that answered it, with {{ variables }}.
         """
         live = self._live.get(sid)
         if live and not live.is_claimed and not live.ended.is_set():
             return live
         if sid in self._over or not (live or self.has_room):
             return None
-        context = CallContext(sid, caller, called, agent, parameters)
-        call = Call(sid, self._agents[agent], context, self._clock, self._rest.hang_up if self._rest else None)
+        direction: Literal["inbound", "outbound"] = "inbound" if placed is None else "outbound"
+        context = CallContext(sid, caller, called, agent, parameters, direction, placed or {})
+        served = self._agents[agent]
+        if message:
+            message = render(message, served.variables_for(context))
+            served = replace(served, greeting=None)
+        hang_up = self._rest.hang_up if self._rest else None
+        call = Call(sid, served, context, self._clock, hang_up, self._telemetry, self._control(), message)
         self._group.create_task(self._serve(call, replacing=live), name=f"call {sid}")
         self._live[sid] = call
         return call
+
+    def leave_message(self, sid: str, message: str) -> None:
+        """Has a live call's agent say no more than a message, with {{ variables }}, and end the call; does not wait."""
+        call = self._live.get(sid)
+        if call and not call.ended.is_set():
+            said = render(message, call.agent.variables_for(call.context))
+            self._group.create_task(call.leave_message(said), name=f"message {sid}")
+
+    def _control(self) -> Callable[[Call], TwilioCallControl] | None:
+        rest, addresses = self._rest, self._addresses
+        if rest is None or addresses is None:
+            return None
+        return lambda call: TwilioCallControl(
+            call, rest, addresses, self.errands, lambda reason: self._finish(call, reason)
+        )
+
+    def _finish(self, call: Call, reason: EndReason) -> None:
+        """Ends a call's session, and does not wait for it."""
+        if not call.ended.is_set():
+            self._group.create_task(call.session.close(reason), name=f"finish {call.sid}")
 
     def live(self, sid: str) -> Call | None:
         return self._live.get(sid)
@@ -215,6 +307,7 @@ class Calls:
         self._over[sid] = None
         while len(self._over) > MAX_REMEMBERED:
             self._over.popitem(last=False)
+        self.errands.forget(sid)
         await self.end(sid, "caller")
 
     async def end(self, sid: str, reason: EndReason) -> None:
@@ -242,7 +335,7 @@ class Calls:
         if replacing:
             await replacing.session.close("caller")
         try:
-            self._ended[call.sid] = Ended(await call.run(), call.agent, call.context)
+            self._ended[call.sid] = Ended(await call.run(), call.session.agent, call.context)
             while len(self._ended) > MAX_REMEMBERED:
                 self._ended.popitem(last=False)
         finally:

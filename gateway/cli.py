@@ -1,4 +1,4 @@
-"""The command line: `voice-gateway serve | check | call | heard | agents | schema`."""
+"""The command line: `voice-gateway serve | check | call | heard | timeline | agents | schema`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.errors import ConfigError
 from agents.schema import AgentSpec
-from gateway import call_command, heard_command, serve_command
+from gateway import call_command, dial_command, heard_command, serve_command, telemetry, timeline_command
 from gateway.configuration import check_configuration, load_configuration
 from gateway.numbers import NumbersSpec
 from gateway.settings import wrong_variables
@@ -50,11 +50,19 @@ def _parser() -> argparse.ArgumentParser:
     call_command.add_arguments(call)
     call.set_defaults(run=call_command.run)
 
+    dial = commands.add_parser("dial", help="have an agent telephone somebody", description=dial_command.__doc__)
+    dial_command.add_arguments(dial)
+    dial.set_defaults(run=dial_command.run)
+
     heard = commands.add_parser(
         "heard", help="measure how exactly the model learns what was heard", description=heard_command.__doc__
     )
     heard_command.add_arguments(heard)
     heard.set_defaults(run=heard_command.run)
+
+    timeline = commands.add_parser("timeline", help="draw the spans of one call", description=timeline_command.__doc__)
+    timeline_command.add_arguments(timeline)
+    timeline.set_defaults(run=timeline_command.run)
 
     agents = commands.add_parser(
         "agents", help="list the agents", description="Lists the agents, their models and the numbers they answer."
@@ -82,7 +90,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    wrong = wrong_variables(os.environ)
+    wrong = [*wrong_variables(os.environ), *telemetry.wrong_variables(os.environ)]
     configuration, problems = check_configuration(options.config, os.environ)
     for line in (*(f"environment: {variable}" for variable in wrong), *problems):
         print(line)

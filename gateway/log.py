@@ -21,7 +21,7 @@ def set_up(level: str, style: Literal["text", "json"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("websockets", "uvicorn.error", "uvicorn.access", "aiohttp"):
+    for noisy in ("websockets", "uvicorn.error", "uvicorn.access", "aiohttp", "httpx2", "mcp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 

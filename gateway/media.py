@@ -48,14 +48,15 @@ def media_endpoint(
             if settings.account_sid not in (None, start.account_sid):
                 raise ChannelError("the stream is of another account")
             call = calls.claim(start, start.parameters.get("token", ""))
-            call.channel.attach(socket, start.stream_sid)
+            is_over = call.channel.attach(socket, start.stream_sid)
         except ChannelError as error:
             log.warning("refused a media stream: %s", error)
             await socket.close(POLICY_VIOLATION)
             return
         finally:
             unproven -= 1
-        await call.ended.wait()
+        await is_over.wait()
+        await socket.close()
 
     return endpoint
 

@@ -3,19 +3,22 @@
 import argparse
 import logging
 import os
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 from channels.carrier import ACCOUNT_SID
 from gateway import log as gateway_log
 from gateway import run_file
+from gateway.addresses import STATUS_PATH, VOICE_PATH
 from gateway.app import make_app
 from gateway.calls import Calls
 from gateway.configuration import Configuration, load_configuration
+from gateway.placing import Placing
 from gateway.rest import rest_of
 from gateway.server import Server
 from gateway.settings import Settings, read_settings
-from gateway.webhooks import STATUS_PATH, VOICE_PATH
+from gateway.telemetry import exporting
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +36,15 @@ def run(options: argparse.Namespace) -> int:
     gateway_log.set_up(settings.log_level, settings.log_format)
     configuration = load_configuration(settings.config_dir, environment)
     agents = configuration.make_agents(settings.config_dir, environment)
-    calls = Calls(agents, settings.max_calls, rest=rest_of(settings))
-    app = make_app(settings, agents, configuration.numbers, calls)
+    exports = exporting(environment)
+    telemetry = exports.telemetry if exports else None
+    rest, addresses = rest_of(settings), settings.addresses
+    calls = Calls(agents, settings.max_calls, rest=rest, addresses=addresses, telemetry=telemetry)
+    placing = Placing(settings, configuration.agents, calls, rest, time.monotonic) if rest else None
+    app = make_app(settings, agents, configuration.numbers, calls, placing)
     with ExitStack() as while_serving:
+        if exports:
+            while_serving.enter_context(exports).share()
 
         def when_ready() -> None:
             while_serving.enter_context(run_file.shared(settings.port, _run_file(settings)))

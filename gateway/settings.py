@@ -4,12 +4,13 @@ import secrets
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agents.errors import ConfigError
+from gateway.addresses import Addresses
 
 
 class Settings(BaseModel):
@@ -26,6 +27,8 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", alias="HOST", min_length=1)
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
     config_dir: Path = Field(Path("config"), alias="CONFIG_DIR")
+    calls_token: str | None = Field(None, alias="CALLS_TOKEN", min_length=8, repr=False)
+    calls_per_second: float = Field(1.0, alias="CALLS_PER_SECOND", gt=0, le=100)
     max_calls: int = Field(50, alias="MAX_CALLS", ge=1, le=10_000)
     drain_s: float = Field(30.0, alias="DRAIN_S", ge=0, le=3600)
     log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT")
@@ -109,12 +112,14 @@ class Settings(BaseModel):
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
+    def addresses(self) -> Addresses:
+        """Where Twilio finds us."""
+        return Addresses(self.base_url)
+
+    @property
     def media_url(self) -> str:
         """Where media streams come to: wss where webhooks are https."""
-        return f"ws{self.base_url.removeprefix('http')}{MEDIA_PATH}"
-
-
-MEDIA_PATH: Final = "/twilio/media"
+        return self.addresses.media
 
 
 def read_settings(environment: Mapping[str, str], *, host: str | None = None, port: int | None = None) -> Settings:

@@ -11,16 +11,73 @@ DIAL_TIMEOUT_S: Final = 30
 MAX_VOICEMAIL_S: Final = 180
 """Longer messages are not listened to."""
 
+NOT_THROUGH: Final = "Sorry, you could not be put through."
+CALLER_GONE: Final = "Sorry, the caller has hung up."
+NOT_JOINED: Final = "Sorry, the caller could not be put through to you."
+ASK: Final = "Press 1, or say yes, to accept. Press any other key, or say no, to decline."
+HINTS: Final = "yes, no, accept, decline"
+
+ANSWER_TIMEOUT_S: Final = 5
+"""How long who was rung may think about it before they are asked again."""
+
 TROUBLE: Final = "I am sorry, we cannot go on with this call because of a technical problem. Please call again later."
 
 
-def connect(media_url: str, action_url: str, stream_status_url: str, token: str) -> str:
-    """Opens the media stream; when it ends, Twilio asks `action_url` what is next."""
+def connect(media_url: str, action_url: str, stream_status_url: str, token: str, *, digits: str = "") -> str:
+    """Opens the media stream, after pressing `digits`; when it ends, Twilio asks `action_url` what is next."""
     response = VoiceResponse()
+    if digits:
+        response.play(digits=digits)
     connect = Connect(action=action_url)
     stream = connect.stream(url=media_url, status_callback=stream_status_url)
     stream.parameter(name="token", value=token)
     response.append(connect)
+    return str(response)
+
+
+def transfer(
+    address: str, *, ring_s: int, caller_id: str | None, action_url: str, status_url: str, whisper_url: str | None
+) -> str:
+    """Rings somebody and connects them, after the whisper; when it is over, Twilio asks `action_url` what is next.
+
+    `status_url` is told when they answer, and when their call is over.
+    """
+    response = VoiceResponse()
+    dial = response.dial(action=action_url, timeout=ring_s, caller_id=caller_id, answer_on_bridge=True)
+    ring = dial.sip if address.startswith("sip:") else dial.number
+    ring(address, url=whisper_url, status_callback=status_url, status_callback_event="answered completed")
+    return str(response)
+
+
+def say(text: str) -> str:
+    """Says something to whoever is on the line, and goes on with what comes then."""
+    response = VoiceResponse()
+    response.say(text)
+    return str(response)
+
+
+def briefing(text: str | None, answer_url: str) -> str:
+    """Says something to who was rung, and asks twice whether they accept; their answer, or its absence, is posted."""
+    response = VoiceResponse()
+    for _ in range(2):
+        gather = response.gather(
+            input="dtmf speech",
+            num_digits=1,
+            timeout=ANSWER_TIMEOUT_S,
+            speech_timeout="auto",
+            hints=HINTS,
+            action=answer_url,
+        )
+        gather.say(f"{text} {ASK}" if text else ASK)
+    response.redirect(answer_url)
+    return str(response)
+
+
+def conference(room: str) -> str:
+    """Joins a room, in which two talk until either leaves."""
+    response = VoiceResponse()
+    dial = response.dial()
+    dial.conference(room, start_conference_on_enter=True, end_conference_on_exit=True, beep="false")
     return str(response)
 
 

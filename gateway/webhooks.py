@@ -14,11 +14,25 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import twiml
+from gateway.addresses import (
+    AFTER_DIAL_PATH,
+    AFTER_STREAM_PATH,
+    RECORDING_PATH,
+    RECORDING_STATUS_PATH,
+    STATUS_PATH,
+    STREAM_STATUS_PATH,
+    VOICE_PATH,
+    VOICEMAIL_PATH,
+)
 from gateway.calls import Calls, Ended
+from gateway.cold_transfer import ColdTransfer
 from gateway.log import current_call, masked
 from gateway.numbers import Numbers
+from gateway.outbound import OVER, OutboundCalls
+from gateway.outbound_webhooks import OutboundWebhooks
 from gateway.settings import Settings
 from gateway.signature import SignatureChecker
+from gateway.transfer_webhooks import TransferWebhooks
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +47,6 @@ MAX_FIELDS: Final = 200
 CALL_SID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 """Twilio's are CA and 32 hexadecimal digits; what goes into logs and addresses need be no stricter."""
 
-VOICE_PATH: Final = "/twilio/voice"
-AFTER_STREAM_PATH: Final = "/twilio/after-stream"
-STATUS_PATH: Final = "/twilio/status"
-STREAM_STATUS_PATH: Final = "/twilio/stream-status"
-VOICEMAIL_PATH: Final = "/twilio/voicemail"
-RECORDING_PATH: Final = "/twilio/recording"
-
-_OVER: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-
 _NO_MORE: Final = {"Connection": "close"}
 """Ends the connection with the answer, whatever of the body is still to come."""
 
@@ -51,11 +56,20 @@ Answer = Callable[[FormData], Awaitable[str]]
 class Webhooks:
     """Twilio's HTTP requests. Each is answered only when it is signed over the public address and every parameter."""
 
-    def __init__(self, settings: Settings, calls: Calls, numbers: Numbers, checker: SignatureChecker) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        calls: Calls,
+        numbers: Numbers,
+        checker: SignatureChecker,
+        outbound: OutboundCalls | None = None,
+    ) -> None:
         self._settings = settings
         self._calls = calls
         self._numbers = numbers
         self._checker = checker
+        self._transfers = TransferWebhooks(calls.errands, settings.addresses)
+        self._outbound = OutboundWebhooks(outbound, calls, self._connect) if outbound else None
 
     def routes(self) -> list[Route]:
         answers: dict[str, Answer] = {
@@ -64,6 +78,10 @@ class Webhooks:
             STATUS_PATH: self._status,
             STREAM_STATUS_PATH: self._stream_status,
             VOICEMAIL_PATH: self._voicemail,
+            AFTER_DIAL_PATH: self._after_dial,
+            RECORDING_STATUS_PATH: self._recording_status,
+            **self._transfers.answers,
+            **(self._outbound.answers if self._outbound else {}),
         }
         routes = [Route(path, self._checked(path, answer)) for path, answer in answers.items()]
         for route in routes:
@@ -82,7 +100,7 @@ class Webhooks:
             if not self._checker.is_signed(url, form, request.headers.get("X-Twilio-Signature")):
                 log.warning("refused a request to %s that Twilio did not sign for %s", path, self._settings.base_url)
                 return PlainTextResponse("not signed by Twilio", 403)
-            fields = form if request.method == "POST" else query
+            fields = FormData([*query.multi_items(), *form.multi_items()])  # the form wins, as the URL is ours
             if not self._is_our_account(fields):
                 log.warning("refused a request to %s for another account", path)
                 return PlainTextResponse("not this account", 403)
@@ -108,8 +126,11 @@ class Webhooks:
         if call is None:
             log.warning("call from %s turned away: %s", masked(caller), self._why_not())
             return twiml.busy()
-        base = self._settings.base_url
-        return twiml.connect(self._settings.media_url, base + AFTER_STREAM_PATH, base + STREAM_STATUS_PATH, call.token)
+        return self._connect(call.token)
+
+    def _connect(self, token: str) -> str:
+        at = self._settings.addresses
+        return twiml.connect(at.media, at.of(AFTER_STREAM_PATH), at.of(STREAM_STATUS_PATH), token)
 
     def _why_not(self) -> str:
         """Why a call was not opened."""
@@ -118,8 +139,14 @@ class Webhooks:
         return "the call is over" if self._calls.has_room else f"{len(self._calls)} calls are live"
 
     async def _after_stream(self, fields: FormData) -> str:
-        """The stream is over and the caller still there: the agent ended the call, or something broke."""
+        """The stream is over and the caller still there: the agent ended the call, or something broke.
+
+        Twilio does not ask it of a leg that it was told to take off its stream. If it does, the leg comes back.
+        """
         sid = str(fields.get("CallSid", ""))
+        call = self._calls.live(sid)
+        if call and call.is_elsewhere:
+            return self._connect(call.renew_token())
         await self._calls.end(sid, "line")  # live still: the stream was lost, or never came
         ended = self._calls.how_it_ended(sid)
         if ended is None:
@@ -149,8 +176,30 @@ class Webhooks:
         return FileResponse(path) if path else PlainTextResponse("no such recording", 404)
 
     async def _status(self, fields: FormData) -> str:
-        if fields.get("CallStatus") in _OVER:
+        if fields.get("CallStatus") in OVER:
             await self._calls.hung_up(str(fields.get("CallSid", "")))
+        return twiml.nothing()
+
+    async def _after_dial(self, fields: FormData) -> str:
+        """Putting the caller through is over: they talked with somebody, or are to come back."""
+        sid = str(fields.get("CallSid", ""))
+        if fields.get("CallStatus") in OVER:
+            await self._calls.hung_up(sid)
+            return twiml.nothing()
+        transfer = self._transfers.find(fields, ColdTransfer)
+        if transfer:
+            was_bridged = fields.get("DialBridged") != "false"
+            document = transfer.dialled(str(fields.get("DialCallStatus", "")), was_bridged=was_bridged)
+            if document:
+                return document
+        ended = self._calls.how_it_ended(sid)
+        return self._last_resort(ended) if ended and ended.broke else twiml.hang_up(twiml.NOT_THROUGH)
+
+    # ---- what is only told ----
+
+    async def _recording_status(self, fields: FormData) -> str:
+        status, seconds = fields.get("RecordingStatus", "?"), fields.get("RecordingDuration", "0")
+        log.info("recording %s: %s, %s s", *(str(each)[:64] for each in (fields.get("RecordingSid"), status, seconds)))
         return twiml.nothing()
 
     async def _stream_status(self, fields: FormData) -> str:

@@ -6,7 +6,7 @@ are what the embedded recogniser made of some of them over a noisy telephone lin
 
 from typing import Final
 
-from agents.schema import IntentSpec, ScriptSpec
+from agents.script_spec import IntentSpec, ScriptSpec
 
 SCRIPT: Final = ScriptSpec(
     intents=(

@@ -103,6 +103,8 @@ class DrivenModel:
         self.is_closed = False
         self.failure: ProviderError | None = None
         self.knows_no: tuple[type[ClientEvent], ...] = ()
+        self.send_s = 0.0
+        """How long each message to it takes, once a test says so."""
         self._said: asyncio.Queue[ServerEvent | ProviderError | None] = asyncio.Queue()
 
     async def connect(self, options: RealtimeConnectOptions | None = None) -> Self:
@@ -128,6 +130,8 @@ class DrivenModel:
         if isinstance(event, self.knows_no):
             raise NotSupportedError(f"no words for {event.kind}")
         self.sent.append(event)
+        if self.send_s:
+            await asyncio.sleep(self.send_s)
 
     async def __aiter__(self) -> AsyncIterator[ServerEvent]:
         while event := await self._said.get():

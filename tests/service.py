@@ -158,7 +158,9 @@ async def _running(
     usual = {"TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_URL": PUBLIC, "TWILIO_ACCOUNT_SID": ACCOUNT, "DRAIN_S": "0"}
     settings = read_settings(usual | dict(environment), port=port)
     by_name = {agent.name: agent for agent in agents}
-    calls = Calls(by_name, settings.max_calls, rest=rest_of(settings) if account else None)
+    calls = Calls(
+        by_name, settings.max_calls, rest=rest_of(settings) if account else None, addresses=settings.addresses
+    )
     app = make_app(settings, by_name, numbers or Numbers(agents[0].name, {}), calls)
     ready = asyncio.Event()
     server = Server(app, calls, settings.host, port, settings.drain_s, ready.set, after_stream_s)

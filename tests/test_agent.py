@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ from agents.time_limit import DurationWarning
 from agents.tools import tool
 
 MODEL = ScriptedModel([])
-CALL = CallContext("CA1", "+15550100100", "+15550100200", "front-desk")
+CALL = CallContext("CA1", "+15550100100", "+15550100200", "host")
 
 
 @tool
@@ -27,15 +28,6 @@ def book() -> None:
 def config_of(instructions: Instructions, context: object = None) -> SessionConfig:
     agent = RealtimeAgent(name="host", model=MODEL, instructions=instructions, variables={"place": "the Lion"})
     return asyncio.run(agent.session_config(context))
-
-
-def test_every_call_provides_its_variables() -> None:
-    assert CALL.variables == {
-        "agent": "front-desk",
-        "caller": "+15550100100",
-        "called": "+15550100200",
-        "call_id": "CA1",
-    }
 
 
 def test_an_agent_cannot_be_changed() -> None:
@@ -87,7 +79,31 @@ def test_a_missing_variable_in_instructions_is_an_error() -> None:
 def test_the_context_wins_over_the_agents_own_variables() -> None:
     agent = RealtimeAgent(name="host", model=MODEL, variables={"caller": "nobody", "place": "the Lion"})
 
-    assert agent.variables_for(CALL) == {"place": "the Lion", **CALL.variables}
+    assert agent.variables_for(CALL) == {"place": "the Lion", **CALL.variables_for({}, "UTC")}
+
+
+def test_a_calls_time_is_that_of_the_agents_timezone() -> None:
+    call = replace(CALL, began_at=datetime(2026, 11, 21, 23, 5, tzinfo=UTC))
+    agent = RealtimeAgent(name="host", model=MODEL, greeting="It is {{ weekday }}, {{ time }}.", timezone="Asia/Tokyo")
+
+    assert agent.greeting_for(call) == "It is Sunday, 8:05 AM."
+
+
+def test_a_callers_words_cannot_inject_template_code() -> None:
+    caller = replace(CALL, parameters={"SipHeader_X-Name": "{{ secret }}{% for x in range(9) %}x{% endfor %}"})
+    agent = RealtimeAgent(name="host", model=MODEL, greeting="Hello {{ name }}.", variables={"name": "", "secret": "s"})
+
+    assert agent.greeting_for(caller) == "Hello {{ secret }}{% for x in range(9) %}x{% endfor %}."
+
+
+def test_none_in_a_context_is_a_missing_variable_and_is_never_spoken() -> None:
+    agent = RealtimeAgent(name="host", model=MODEL, greeting="Hello {{ name }}.")
+    polite = replace(agent, variables={"name": "friend"})
+    context = SimpleNamespace(variables={"name": None})
+
+    assert polite.greeting_for(context) == "Hello friend."
+    with pytest.raises(ConfigError, match="name"):
+        agent.greeting_for(context)
 
 
 @pytest.mark.parametrize("context", [None, object(), "text", SimpleNamespace(variables=7), {"place": "a key"}])
@@ -103,7 +119,7 @@ def test_a_context_without_variables_adds_none(context: object) -> None:
 def test_the_greeting_is_filled_in() -> None:
     agent = RealtimeAgent(name="host", model=MODEL, greeting="This is {{ agent }}.")
 
-    assert agent.greeting_for(CALL) == "This is front-desk."
+    assert agent.greeting_for(CALL) == "This is host."
 
 
 def test_an_agent_without_greeting_waits_for_the_caller() -> None:
@@ -124,7 +140,7 @@ def test_the_warning_before_the_end_is_filled_in() -> None:
     warning = DurationWarning(before_s=60, say="{{ agent }} has one minute left.")
     agent = RealtimeAgent(name="host", model=MODEL, duration_warning=warning)
 
-    assert agent.duration_warning_for(CALL) == DurationWarning(before_s=60, say="front-desk has one minute left.")
+    assert agent.duration_warning_for(CALL) == DurationWarning(before_s=60, say="host has one minute left.")
 
 
 def test_an_agent_neither_minds_silence_nor_warns_unless_it_is_told_to() -> None:
@@ -152,14 +168,14 @@ def test_the_configuration_lists_the_tools_and_keeps_the_rest() -> None:
 
     assert config.tools == (book.schema,)
     assert (config.voice, config.tool_choice) == (Voice(voice_id="marin"), "auto")
-    assert config.variables == CALL.variables
+    assert config.variables == CALL.variables_for({}, "UTC")
 
 
 def test_sessions_of_one_agent_share_no_configuration() -> None:
     agent = RealtimeAgent(name="host", model=MODEL, instructions="For {{ caller }}.")
 
     ours = asyncio.run(agent.session_config(CALL))
-    theirs = asyncio.run(agent.session_config(CallContext("CA2", "+15550100300", "+15550100200", "front-desk")))
+    theirs = asyncio.run(agent.session_config(CallContext("CA2", "+15550100300", "+15550100200", "host")))
 
     assert (ours.instructions, theirs.instructions) == ("For +15550100100.", "For +15550100300.")
     assert ours.variables is not theirs.variables

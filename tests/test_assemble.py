@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from agents import RealtimeAgent, TurnDetection, hang_up
-from agents.assemble import make_agent
+from agents.assemble import make_agent, make_agents
 from agents.barge_in import BargeInRules
 from agents.digits import DigitRules
+from agents.errors import ConfigError
 from agents.idle import IdleStep
 from agents.last_resort import LastResort
 from agents.lasting import LastingModel
@@ -15,15 +16,14 @@ from agents.schema import (
     AgentSpec,
     DurationWarningSpec,
     IdleStepSpec,
-    IntentSpec,
     InterruptionSpec,
     KeysSpec,
     LastResortSpec,
     ModelSpec,
-    ScriptSpec,
     TranscriptionSpec,
     TurnDetectionSpec,
 )
+from agents.script_spec import IntentSpec, ScriptSpec
 from agents.time_limit import DurationWarning
 
 SPEC = AgentSpec(
@@ -106,7 +106,7 @@ def test_what_the_file_leaves_out_is_as_in_python() -> None:
 def test_tools_are_the_built_in_ones_and_imported_functions_with_the_files_time_out() -> None:
     agent = make_agent("desk", SPEC, Path(), {"OPENAI_API_KEY": "test-key"})
     assert agent.tools[0] is hang_up
-    assert (agent.tools[1].name, agent.tools[1].timeout_s) == ("lookup", 3)
+    assert (agent.tools[1].schema.name, agent.tools[1].rules.timeout_s) == ("lookup", 3)
     assert agent.tools[1].schema.description == "Finds a customer."
 
 
@@ -162,3 +162,37 @@ def test_the_last_resort_reaches_the_agent_with_its_recording_beside_the_configu
     agent = make_agent("desk", SPEC.model_copy(update={"last_resort": wanted}), Path("config"), {"OPENAI_API_KEY": "k"})
 
     assert agent.last_resort == LastResort(say="Sorry.", recording=Path("config/sorry.wav"), dial="+15550100300")
+
+
+def test_agents_with_the_same_model_have_one_object_of_it_and_know_each_other() -> None:
+    specs = {
+        "desk": AgentSpec(model="openai/gpt-realtime-2.1", handoffs=("billing", "shop"), voice="marin"),
+        "billing": AgentSpec(model="openai/gpt-realtime-2.1", handoffs=("desk",), description="Money."),
+        "shop": AgentSpec(model="openai/gpt-realtime-2.1", base_url="https://other.example/v1"),
+    }
+
+    agents = make_agents(["desk"], specs, Path(), {"OPENAI_API_KEY": "test-key"})
+
+    models = [agent.model.candidates[0].model for agent in agents.values() if isinstance(agent.model, LastingModel)]
+    assert list(agents) == ["desk", "billing", "shop"]
+    assert models[0] is models[1] and models[0] is not models[2]
+    assert [each.target.name for each in agents["desk"].handoffs] == ["billing", "shop"]
+    assert agents["desk"].handoffs[0].schema.description.endswith("Money.")
+
+
+def test_agents_with_scripts_of_their_own_have_models_of_their_own() -> None:
+    script = ScriptSpec(intents=(IntentSpec(name="a", examples=("b",), answer="c"),))
+    specs = {name: AgentSpec(model="local/script", script=script, handoffs=("two",)) for name in ("one", "two")}
+
+    one, two = make_agents(["one"], specs, Path(), {}).values()
+
+    assert isinstance(one.model, LastingModel) and isinstance(two.model, LastingModel)
+    assert one.model.candidates[0].model is not two.model.candidates[0].model
+    assert not one.model.capabilities.follows_instructions
+
+
+def test_an_agent_that_hands_over_is_not_made_without_the_others() -> None:
+    spec = AgentSpec(model="openai/gpt-realtime-2.1", handoffs=("billing",))
+
+    with pytest.raises(ConfigError, match="billing"):
+        make_agent("desk", spec, Path(), {"OPENAI_API_KEY": "test-key"})

@@ -27,16 +27,21 @@ from tests.carrier_service import PUBLIC_URL, TOKEN, FakeService, ToneAgent
     ("event", "line"),
     [
         (CarrierPlayed(1000, "https://h.example/x.wav"), "carrier plays https://h.example/x.wav"),
-        (DigitsSent(1000, "w1"), "carrier presses w1"),
+        (DigitsSent(1000, "w1"), "carrier presses 2 keys"),
         (DigitsGathered(1000, "12"), "carrier collected 2 keys"),
         (DigitsGathered(1000, "1"), "carrier collected 1 key"),
         (DigitsGathered(1000, ""), "carrier collected no keys"),
+        (DigitsGathered(1000, "", "Yes."), "carrier understood: Yes."),
         (MessageRecorded(1000, 2500, "Call me."), "carrier recorded 2.50 s: Call me."),
         (MessageRecorded(1000, 0, None), "carrier recorded 0.00 s"),
         (DialBegan(1000, "+15550100300"), "carrier rings +15550100300"),
         (WhisperHeard(1000, "+15550100300", "A caller."), "+15550100300 alone hears: A caller."),
         (DialEnded(1000, "+15550100300", "busy", 0), "+15550100300: busy"),
         (DialEnded(1000, "+15550100300", "completed", 3000), "+15550100300: completed after 3.00 s of talk"),
+        (
+            DialEnded(1000, "room", "answered", 3000, ("+15550100300",)),
+            "room: answered after 3.00 s of talk with +15550100300",
+        ),
         (CallUpdated(1000, "hung up: completed"), "service, by REST: hung up: completed"),
     ],
 )
@@ -52,8 +57,8 @@ def test_a_key_of_the_caller_is_a_line_and_is_not_named() -> None:
     assert event_line(KeyPressed(1000, "7")) == "   1.00 s  caller presses a key"
 
 
-@pytest.mark.parametrize("event", [KeyPressed(1000, "7"), DigitsGathered(1000, "7")])
-def test_no_key_of_the_caller_is_in_the_repr_of_an_event(event: CallEvent) -> None:
+@pytest.mark.parametrize("event", [KeyPressed(1000, "7"), DigitsGathered(1000, "7"), DigitsSent(1000, "7")])
+def test_no_key_is_in_the_repr_of_an_event(event: CallEvent) -> None:
     assert "7" not in repr(event)
 
 
@@ -67,7 +72,7 @@ def test_the_keys_of_the_caller_are_in_nothing_that_is_shown_of_a_call() -> None
     shown = [*map(event_line, events), *map(repr, events), summary(report), str(as_json(report)), repr(report)]
     assert service.forms("/twilio/next")[0]["Digits"] == "4711"
     assert [line[11:] for line in shown[: len(events)]].count("caller presses a key") == 4
-    assert as_json(report)["carrier_did"] == [{"what": "digits-gathered", "at_ms": 800, "keys": 4}]
+    assert as_json(report)["carrier_did"] == [{"what": "digits-gathered", "at_ms": 800, "keys": 4, "said": None}]
     assert [text for text in shown if "4711" in text] == []
 
 
@@ -77,8 +82,9 @@ def test_a_call_has_the_carriers_deeds_in_json_and_in_its_summary() -> None:
     report = run_virtual(place_call(Dial(public_url=PUBLIC_URL, auth_token=TOKEN), Script(), app=service.app()))
 
     assert as_json(report)["carrier_did"] == [
-        {"what": "digits-sent", "at_ms": 0, "digits": "5"},
+        {"what": "digits-sent", "at_ms": 0, "keys": 1},
         {"what": "dial-began", "at_ms": 200, "to": "+15550100300"},
-        {"what": "dial-ended", "at_ms": 3200, "to": "+15550100300", "status": "completed", "talked_ms": 2000},
+        {"what": "dial-ended", "at_ms": 3200, "to": "+15550100300", "status": "completed", "talked_ms": 2000}
+        | {"joined_with": ()},
     ]
-    assert "carrier did     carrier presses 5" in summary(report)
+    assert "carrier did     carrier presses 1 key" in summary(report)

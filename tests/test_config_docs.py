@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from agents.allowed import Allowed, FieldPath
+from agents.handoff_faults import handoff_faults
 from agents.loader import check_agents
 from agents.local.matching import Matcher
 from agents.local.model import LocalModel
@@ -148,6 +149,19 @@ def test_the_numbers_of_the_page_name_agents_of_the_page() -> None:
     named = set(re.findall(r": ([a-z]+)$", BLOCKS["numbers.yaml"], re.MULTILINE))
 
     assert named <= agents
+
+
+def test_the_handoffs_of_the_page_lead_to_agents_of_the_page(tmp_path: Path) -> None:
+    specs: dict[str, AgentSpec] = {}
+    for name in (name for name in BLOCKS if name.startswith("agents/")):
+        file = tmp_path / Path(name).name
+        file.write_text(BLOCKS[name], encoding="utf-8")
+        spec, problems = read(file, AgentSpec)
+        assert spec, problems
+        specs[file.stem] = spec
+
+    assert [fault for name, spec in specs.items() for fault in handoff_faults(name, spec, specs, specs)] == []
+    assert any(spec.handoffs for spec in specs.values())
 
 
 @pytest.mark.parametrize("name", sorted(name for name in BLOCKS if name.startswith("agents/")))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 import pytest
 
+import channels.streams
 import channels.twilio
 import gateway.media
 import gateway.webhooks
@@ -393,7 +394,7 @@ def test_media_before_the_start_is_ignored() -> None:
 
 
 def test_a_caller_who_never_comes_costs_no_model_session_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channels.twilio, "ARRIVAL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(channels.streams, "ARRIVAL_TIMEOUT_S", 0.2)
 
     async def test() -> None:
         ours = agent()
@@ -559,6 +560,25 @@ def test_a_stop_whose_socket_stays_open_is_closed_by_us() -> None:
                 await leg.begin()
                 await leg.stop()
                 await leg.receive()
+
+    run(test)
+
+
+def test_a_stream_that_was_taken_away_is_closed_by_us_and_the_call_goes_on() -> None:
+    async def test() -> None:
+        async with running(agent()) as service:
+            start = await service.ring()
+            async with service.leg(start) as leg, asyncio.timeout(5):
+                await leg.connected()
+                await leg.begin()
+                await service.started(start)
+                call = service.calls.live(start.call_sid)
+                assert call
+                await until(lambda: call.channel.streams.present)
+                call.channel.leave(5)
+                await leg.stop()
+                await leg.receive()
+                assert call.is_elsewhere and call.session.closed is None
 
     run(test)
 

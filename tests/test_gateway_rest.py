@@ -4,9 +4,10 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from twilio.http.async_http_client import AsyncTwilioHttpClient
 
 import gateway.rest
 from agents import RealtimeAgent, hang_up
@@ -18,7 +19,7 @@ from channels.carrier.caller import Move
 from channels.carrier.live_call import After, LiveCall
 from channels.carrier.report import CallReport, CallUpdated
 from channels.carrier.rest import serve_rest
-from gateway.rest import BACKOFF_S, TwilioRest, rest_of
+from gateway.rest import BACKOFF_S, RestFailed, TwilioRest, rest_of
 from gateway.settings import read_settings
 from tests.service import ACCOUNT, TOKEN, RunningService, free_port, running
 
@@ -212,6 +213,210 @@ def test_the_processs_own_environment_does_not_lead_the_client_elsewhere(monkeyp
             assert await rest.hang_up(SID)
 
     run(test)
+
+
+# ---- what else it is asked for ----
+
+NEW_CALL: dict[str, Any] = {"to": "+15550100300", "sender": "+15550100200", "url": "https://gw.example.com/b?id=x"}
+
+
+def forms(known: Account) -> list[dict[str, tuple[str, ...]]]:
+    return [dict(request.form) for request in known.requests]
+
+
+def asks(test: Callable[[TwilioRest, Account], Awaitable[None]], known: Account | None = None) -> None:
+    """Runs a test with a live call, on an API of which the test may make requests fail."""
+
+    async def main() -> None:
+        ours = known or account()
+        ours.public_url = "https://gw.example.com"
+        ours.add(live_call())
+        async with serve_rest(ours) as url, client(url) as rest:
+            await test(rest, ours)
+
+    run(main)
+
+
+def test_a_live_call_goes_on_with_other_twiml_or_from_another_address() -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        assert await rest.update_call(SID, twiml="<Response/>")
+        assert await rest.update_call(SID, url="https://gw.example.com/next")
+        assert forms(known) == [{"Twiml": ("<Response/>",)}, {"Url": ("https://gw.example.com/next",)}]
+
+    asks(test)
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 20404), (400, 21220)])
+def test_changing_a_call_that_is_over_is_no_error(status: int, code: int) -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        known.fail_next(status, code)
+        assert not await rest.update_call(SID, twiml="<Response/>")
+        assert len(known.requests) == 1
+
+    asks(test)
+
+
+def test_a_change_that_was_seen_to_happen_is_not_asked_for_again() -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        for _ in range(TRIES):
+            known.fail_next(503, 20503)
+        assert await rest.update_call(SID, twiml="<Response/>", is_done=lambda: len(known.requests) == 2)
+        assert len(known.requests) == 2
+
+    asks(test)
+
+
+def test_what_fails_for_good_says_twilios_code_and_words_and_no_whole_number() -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        known.fail_next(400, 21211, "The 'To' number +15550100300 is not valid.")
+        with pytest.raises(
+            RestFailed, match=r"^21211: Unable to create record: The 'To' number \+… is not valid\.$"
+        ) as raised:
+            await rest.create_call(**NEW_CALL, timeout_s=25)
+        assert (raised.value.code, raised.value.is_over) == (21211, False)
+
+    asks(test)
+
+
+def test_a_call_is_placed_with_all_that_twilio_may_be_told_of_it() -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        sid = await rest.create_call(
+            **NEW_CALL,
+            timeout_s=25,
+            status_callback="https://gw.example.com/s",
+            status_events=("initiated", "completed"),
+            machine_detection="DetectMessageEnd",
+            async_amd_callback="https://gw.example.com/amd",
+            time_limit_s=600,
+        )
+        assert sid in known.calls
+        assert forms(known) == [
+            {
+                "To": ("+15550100300",),
+                "From": ("+15550100200",),
+                "Url": ("https://gw.example.com/b?id=x",),
+                "Timeout": ("25",),
+                "StatusCallback": ("https://gw.example.com/s",),
+                "StatusCallbackEvent": ("initiated", "completed"),
+                "MachineDetection": ("DetectMessageEnd",),
+                "AsyncAmd": ("true",),
+                "AsyncAmdStatusCallback": ("https://gw.example.com/amd",),
+                "TimeLimit": ("600",),
+            }
+        ]
+
+    asks(test)
+
+
+Makes = Callable[[TwilioRest], Awaitable[str]]
+
+MAKING: list[Makes] = [
+    lambda rest: rest.create_call(**NEW_CALL, timeout_s=25),
+    lambda rest: rest.start_recording(SID, "https://gw.example.com/r"),
+    lambda rest: rest.send_message(to="+15550100300", sender="+15550100200", body="Hello."),
+]
+NEW = pytest.mark.parametrize("make", MAKING, ids=["call", "recording", "message"])
+
+
+@NEW
+def test_nothing_new_is_made_twice_when_twilio_may_have_made_it(make: Makes) -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        known.fail_next(503, 20503, "unclear")
+        with pytest.raises(RestFailed, match=r"20503: .*unclear"):
+            await make(rest)
+        assert len(known.requests) == 1
+
+    asks(test)
+
+
+@NEW
+def test_something_new_that_twilio_was_too_busy_to_look_at_is_asked_for_again(make: Makes) -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        known.fail_next(429, 20429)
+        known.fail_next(429, 20429)
+        assert await make(rest)
+        assert len(known.requests) == TRIES
+
+    asks(test)
+
+
+class Counting:
+    """The client that Twilio's package uses, and how often it was used."""
+
+    is_async = True
+    requests = 0
+
+    async def __aenter__(self) -> Self:
+        self._client = AsyncTwilioHttpClient()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def request(self, *args: Any, **more: Any) -> Any:
+        self.requests += 1
+        return await self._client.request(*args, **more)
+
+
+@NEW
+def test_something_new_is_asked_for_again_where_nobody_was_reached(make: Makes) -> None:
+    async def test() -> None:
+        counting = Counting()
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        async with TwilioRest(
+            user=ACCOUNT, password=TOKEN, account_sid=ACCOUNT, api_url=nowhere, http=lambda: counting
+        ) as rest:
+            with pytest.raises(RestFailed, match="Connect"):
+                await make(rest)
+        assert counting.requests == TRIES
+
+    run(test)
+
+
+@NEW
+def test_an_answer_to_something_new_that_never_comes_is_waited_for_once(
+    make: Makes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.rest, "TRY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(gateway.rest, "TOTAL_TIMEOUT_S", 0.2)
+
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            async with client(f"http://127.0.0.1:{silent.getsockname()[1]}") as rest:
+                with pytest.raises(RestFailed, match=r"no answer within 0\.2 s"):
+                    await make(rest)
+
+    run(test)
+
+
+def test_a_recording_has_both_sides_and_is_paused_and_resumed() -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        recording = await rest.start_recording(SID, "https://gw.example.com/r")
+        await rest.pause_recording(SID, recording)
+        assert known.calls[SID].recordings[recording].status == "paused"
+        await rest.resume_recording(SID, recording)
+        assert known.calls[SID].recordings[recording].status == "in-progress"
+        assert forms(known) == [
+            {"RecordingChannels": ("dual",), "RecordingStatusCallback": ("https://gw.example.com/r",)},
+            {"Status": ("paused",), "PauseBehavior": ("silence",)},
+            {"Status": ("in-progress",)},
+        ]
+
+    asks(test)
+
+
+def test_a_message_goes_from_the_number_that_is_named() -> None:
+    async def test(rest: TwilioRest, known: Account) -> None:
+        sid = await rest.send_message(to="+15550100300", sender="+15550100200", body="At nine.")
+        [message] = known.messages
+        assert (message.sid, message.to, message.sender, message.body) == (
+            sid,
+            "+15550100300",
+            "+15550100200",
+            "At nine.",
+        )
+
+    asks(test)
 
 
 @pytest.mark.parametrize(

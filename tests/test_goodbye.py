@@ -11,7 +11,7 @@ from agents.events import Closed, ResponseCreate, ResponseDone, ToolCall, ToolRe
 from agents.idle import VOICE_HOLD_S, WORDS_S
 from agents.realtime import SessionConfig
 from agents.time_limit import DurationWarning
-from agents.tools import GOODBYE_TIMEOUT_S
+from agents.tools.hang_up import GOODBYE_TIMEOUT_S
 from agents.watch import CHECK_S
 from tests.scene import Scene, play, reply, voice
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import history
+from agents import history_order
 from agents.audio import PCM_BYTES_PER_MS
 from agents.events import (
     AudioInputCleared,
@@ -433,7 +433,7 @@ def test_events_that_say_nothing_about_items_change_nothing() -> None:
 
 
 def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MAX_ITEMS", 3)
+    monkeypatch.setattr(history_order, "MAX_ITEMS", 3)
     call = fed([SpeechStarted("u0"), *(event for n in range(5) for event in speech("Hi.", 100, f"a{n}", f"r{n}"))])
 
     assert [item.item_id for item in call.items] == ["a2", "a3", "a4"]
@@ -445,7 +445,7 @@ def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_call_of_four_hours_fits() -> None:
     turns_a_minute = 20  # of both, one every three seconds
 
-    assert 4 * 60 * turns_a_minute <= history.MAX_ITEMS
+    assert 4 * 60 * turns_a_minute <= history_order.MAX_ITEMS
 
 
 def test_an_items_event_has_the_name_that_observers_listen_for() -> None:

@@ -23,18 +23,34 @@ ALLOWED = {
     "agents": {
         "aiohttp",
         "audioop",
+        "httpx2",
         "jinja2",
+        "mcp",
+        "mcp_types",
         "numpy",
+        "opentelemetry",
         "orjson",
         "pydantic",
         "pydantic_core",
         "rapidfuzz",
         "ruamel",
         "websockets",
+        "yarl",
         *SPEECH,
     },
     "channels": {"aiohttp", "numpy", "orjson", "starlette", "websockets"},
-    "gateway": {"matplotlib", "numpy", "pydantic", "ruamel", "starlette", "twilio", "uvicorn", "uvloop"},
+    "gateway": {
+        "aiohttp",
+        "matplotlib",
+        "numpy",
+        "opentelemetry",
+        "pydantic",
+        "ruamel",
+        "starlette",
+        "twilio",
+        "uvicorn",
+        "uvloop",
+    },
 }
 """Third parties by room. `audioop` is a third party from Python 3.13 on."""
 
@@ -42,6 +58,8 @@ PYTEST_PLUGIN = "channels.carrier.pytest_plugin"
 """Only pytest loads it."""
 
 PUBLIC = [
+    "AgentTool",
+    "BackgroundResult",
     "BargeInRules",
     "CallContext",
     "Candidate",
@@ -49,13 +67,19 @@ PUBLIC = [
     "ConfigError",
     "DigitRules",
     "DurationWarning",
+    "Filler",
     "FunctionTool",
     "GatewayError",
+    "Guardrail",
+    "GuardrailContext",
+    "Handoff",
     "HistoryItem",
     "IdleStep",
     "LastResort",
     "LastingModel",
+    "McpServer",
     "NotSupportedError",
+    "OutputGuardrailSettings",
     "Problem",
     "ProviderError",
     "RealtimeAgent",
@@ -72,6 +96,8 @@ PUBLIC = [
     "TokenCredential",
     "ToolContext",
     "ToolError",
+    "ToolRules",
+    "Toolkit",
     "Transcription",
     "TurnDetection",
     "UrlCredential",
@@ -142,6 +168,15 @@ def test_of_starlette_channels_know_only_websockets(module: str) -> None:
     assert others == set()
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) == "agents"])
+def test_of_opentelemetry_agents_know_only_the_api(module: str) -> None:
+    known = ("opentelemetry.context", "opentelemetry.metrics", "opentelemetry.trace", "opentelemetry.util")
+    names = {"opentelemetry." + name.split(".")[1] for name in imports(module) if is_in(name, "opentelemetry")}
+    others = names - set(known)
+
+    assert others == set()
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if not is_in(module, "agents.local")])
 def test_speech_packages_stay_inside_the_embedded_agent(module: str) -> None:
     assert not any(room_of(name) in SPEECH for name in imports(module))
@@ -201,10 +236,13 @@ def free_tasks(module: str) -> Iterator[str]:
                 yield from (alias.name for alias in names if alias.name in ("create_task", "ensure_future"))
 
 
-def test_the_only_free_task_is_the_sessions_root() -> None:
+def test_the_only_free_tasks_are_a_sessions_root_and_what_holds_a_server_that_sessions_share() -> None:
     found = [(module, task) for module in MODULES for task in free_tasks(module)]
 
-    assert found == [("agents.session", "asyncio.create_task")]
+    assert found == [
+        ("agents.session", "asyncio.create_task"),
+        ("agents.tools.mcp_connection", "asyncio.create_task"),
+    ]
 
 
 # ---- the front door ----

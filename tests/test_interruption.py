@@ -40,6 +40,7 @@ from agents.events import (
     TranscriptInput,
     TranscriptOutput,
 )
+from agents.floor import ANSWER_S
 from agents.providers.openai import OpenAIModel
 from agents.realtime import SessionConfig, SpokenItem
 from channels.memory import MemoryChannel
@@ -601,7 +602,7 @@ def test_a_response_that_is_asked_for_before_the_line_has_told_waits_for_the_tru
     play(scene)
 
 
-def test_a_tools_answer_after_an_interruption_is_answered_once_when_the_cut_is_settled() -> None:
+def test_a_tools_answer_after_an_interruption_is_answered_once_when_cut_and_turn_are_over() -> None:
     @tool
     async def lookup(call: ToolContext) -> str:
         """Looks."""
@@ -618,10 +619,13 @@ def test_a_tools_answer_after_an_interruption_is_answered_once_when_the_cut_is_s
             await call.passes(400)
             early = call.sent(ResponseCreate)
 
+            await call.stops_speaking()
+            await call.passes(1000 * ANSWER_S)
+            before_the_cut_is_settled = call.sent(ResponseCreate)
             line.tell()
             await call.settles()
 
-            assert (early, len(call.sent(ToolResult))) == ([], 1)
+            assert (early, before_the_cut_is_settled, len(call.sent(ToolResult))) == ([], [], 1)
             assert call.sent(ItemTruncate, ResponseCreate) == [
                 ItemTruncate("item-r1", 0, 800),
                 ResponseCreate("request-1"),

@@ -21,11 +21,11 @@ from channels.carrier.twiml import parse
 from channels.carrier.twiml_verbs import Dial as DialVerb
 from channels.carrier.twiml_verbs import Hangup, Play, Record, Say
 from gateway import twiml
+from gateway.addresses import RECORDING_PATH
 from gateway.app import make_app
 from gateway.calls import Calls
 from gateway.numbers import Numbers
 from gateway.settings import read_settings
-from gateway.webhooks import RECORDING_PATH
 from tests.carrier_service import tone
 from tests.service import running
 

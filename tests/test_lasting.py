@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from agents import RealtimeAgent, RealtimeSession
 from agents.candidates import Candidate
 from agents.circuit import FAILURES
 from agents.errors import ConfigError, ProviderError
@@ -14,6 +15,7 @@ from agents.events import (
     AudioOutputDone,
     Closed,
     ItemCreate,
+    ItemDelete,
     ItemTruncate,
     ModelStep,
     Response,
@@ -36,9 +38,19 @@ from agents.events import (
 from agents.lasting import LastingModel
 from agents.lasting_connection import RECOVERY_S, STALL_S
 from agents.leg import READY_S
-from agents.realtime import PastMessage, PastToolCall, RealtimeConnectOptions, SessionResumeConfig, Voice
+from agents.realtime import (
+    PCM,
+    PCMU,
+    PastMessage,
+    PastToolCall,
+    RealtimeConnectOptions,
+    SessionConfig,
+    SessionResumeConfig,
+    Voice,
+)
 from agents.tools import tool
 from agents.unfinished import GO_ON, LOST
+from channels.memory import MemoryChannel
 from tests.lasting_scene import LOST as BROKE
 from tests.lasting_scene import LongCall, Model
 from tests.scene import play
@@ -188,6 +200,24 @@ def test_a_broken_connection_is_followed_by_one_that_knows_what_was_said() -> No
     play(scene)
 
 
+def test_the_declared_audio_formats_survive_a_change_of_connections() -> None:
+    async def scene() -> None:
+        both = (PCM, PCMU)
+        model = Model("only", input_formats=both, output_formats=both)
+        lasting = LastingModel([Candidate(model)])
+        config = SessionConfig(input_format=PCMU, output_format=PCMU)
+        agent = RealtimeAgent(name="test", model=lasting, config=config)
+        async with RealtimeSession(agent, channel=MemoryChannel(PCMU)):
+            await asyncio.sleep(0.1)
+            model.connections[0].breaks()
+            await asyncio.sleep(1)
+
+        configs = [connection.options.session_config for connection in model.connections]
+        assert [each and (each.input_format, each.output_format) for each in configs] == [(PCMU, PCMU)] * 2
+
+    play(scene)
+
+
 def test_of_words_that_were_cut_off_the_next_connection_knows_what_was_heard() -> None:
     async def scene() -> None:
         model = Model("only")
@@ -331,6 +361,31 @@ def test_what_is_sent_in_the_time_without_a_model_reaches_the_next_once() -> Non
             said = in_history + [create.text for create in second.of(ItemCreate)]
             assert said == ["Are you there?"]
             assert len(second.of(ResponseCreate)) == 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize("takes_s", [0.0, 1.0])
+def test_history_that_was_changed_while_there_was_no_model_is_what_the_next_connection_knows(takes_s: float) -> None:
+    async def scene() -> None:
+        model = Model("only")
+        async with LongCall(model) as call:
+            await call.says(
+                model.connections[0], TranscriptInput("u1", "My card is 4111."), TranscriptInput("u2", "Hi.")
+            )
+            model.takes_s = takes_s
+            model.connections[0].breaks()
+            if takes_s:
+                await call.settles()  # the next connection is being opened, with the history as it was
+            await call.session.update_history(lambda old: [replace(old[0], text="My card is [removed]."), old[1]])
+            await call.passes(2)
+
+            second = model.connections[1]
+            known = {past.item_id: past.text for past in second.options.history if isinstance(past, PastMessage)}
+            for delete in second.of(ItemDelete):
+                del known[delete.item_id]
+            texts = [*known.values(), *(create.text for create in second.of(ItemCreate))]
+            assert sorted(texts) == ["Hi.", "My card is [removed]."]
 
     play(scene)
 

@@ -5,10 +5,12 @@ import pytest
 from agents.agent import CallContext
 from agents.allowed import either
 from agents.errors import Problem
-from agents.loader import check_agents, find_tool
+from agents.loader import check_agents
 from agents.providers import PROVIDERS
-from agents.schema import CALL_VARIABLES, SAMPLE_CALL
+from agents.schema import CALL_VARIABLES, SAMPLE_CALL, AgentSpec
 from agents.tools import FunctionTool, hang_up, tool
+from agents.tools.built_in import BUILT_IN
+from agents.tools.named import find_tool
 
 GOOD = "model: scripted/hello.steps\n"
 
@@ -132,7 +134,7 @@ def test_an_unknown_variable_is_a_problem_with_the_nearest_name(folder: Path) ->
         "        - From {{ huors }}.\n",
     )
 
-    known = "there is agent, call_id, called, caller and hours"
+    known = "there is agent, call_id, called, caller, date, hours, time and weekday"
     assert places(problems) == [
         (2, "greeting", "the unknown variable {{ shop }}", f"add shop to variables; {known}"),
         (
@@ -182,14 +184,14 @@ def test_a_template_may_use_every_fact_of_a_call(folder: Path) -> None:
 
 
 def test_the_made_up_call_has_the_variables_that_a_call_provides() -> None:
-    assert SAMPLE_CALL.keys() == CallContext("", "", "", "").variables.keys() == CALL_VARIABLES
+    assert SAMPLE_CALL.keys() == CallContext("", "", "", "").variables_for({}, "UTC").keys() == CALL_VARIABLES
 
 
 # ---- tools ----
 
 
 def test_hang_up_is_built_in() -> None:
-    assert find_tool("hang_up") is hang_up
+    assert BUILT_IN["hang_up"](AgentSpec(model="local/script"), Path()) is hang_up
 
 
 def test_a_dotted_name_is_imported_and_made_a_tool(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,3 +304,70 @@ def test_a_part_that_a_provider_makes_no_use_of_is_a_problem(folder: Path, model
     rights = {problem.field: problem.right for problem in problems_of(folder, text)}
 
     assert rights["brain"] == "brain is for model: local/...; other models follow instructions"
+
+
+# ---- handoffs ----
+
+
+def agents_of(folder: Path, **texts: str) -> tuple[list[str], list[tuple[str, int | None, str, str, str]]]:
+    """The names of the good agents, and the problems of the others with the names of their files."""
+    for name, text in texts.items():
+        (folder / "agents" / f"{name}.yaml").write_text(GOOD + text)
+    agents, problems = check_agents(folder)
+    return sorted(agents), [(p.file.stem, *place) for p, place in zip(problems, places(problems), strict=True)]
+
+
+def test_agents_may_hand_over_to_each_other_in_a_circle(folder: Path) -> None:
+    names, problems = agents_of(folder, a="handoffs: [b]\n", b="handoffs: [a]\n")
+
+    assert (names, problems) == (["a", "b"], [])
+
+
+def test_a_handoff_to_nobody_is_a_problem_with_the_nearest_name(folder: Path) -> None:
+    names, [(file, line, field, found, right)] = agents_of(folder, desk="handoffs:\n  - biling\n", billing="")
+
+    assert names == ["billing"]
+    assert (file, line, field, found) == ("desk", 3, "handoffs[0]", "biling")
+    assert "must be the name of an agent of this folder" in right and "billing" in right
+
+
+def test_an_agent_cannot_hand_over_to_itself(folder: Path) -> None:
+    _, [(_, _, field, _, right)] = agents_of(folder, desk="handoffs: [desk]\n")
+
+    assert (field, right) == ("handoffs[0]", "an agent cannot hand over to itself; remove it")
+
+
+def test_two_handoffs_that_the_model_would_know_by_one_name_are_a_problem(folder: Path) -> None:
+    (folder / "agents" / "night-desk.yaml").write_text(GOOD)
+    _, [(_, _, field, _, right)] = agents_of(folder, desk="handoffs: [night-desk, night_desk]\n", night_desk="")
+
+    assert field == "handoffs[1]"
+    assert "both as transfer_to_night_desk" in right
+
+
+def test_agents_of_different_audio_cannot_hand_over_to_each_other(folder: Path) -> None:
+    names, [(_, _, field, found, right)] = agents_of(folder, desk="handoffs: [other]\n", other="audio: passthrough\n")
+
+    assert names == ["other"]
+    assert (field, found) == ("handoffs[0]", "other")
+    assert right == "its audio is passthrough, and the call goes on in pcm16: let both be the same"
+
+
+def test_more_than_twenty_handoffs_are_a_problem(folder: Path) -> None:
+    others = [f"agent{i}" for i in range(21)]
+    _, [(_, _, field, found, _)] = agents_of(
+        folder, desk=f"handoffs: [{', '.join(others)}]\n", **dict.fromkeys(others, "")
+    )
+
+    assert (field, found) == ("handoffs", "21 agents")
+
+
+def test_a_tool_and_a_handoff_of_one_name_are_a_problem(folder: Path) -> None:
+    tools = "tools: [tests.test_loader.transfer_to_other]\nhandoffs: [other]\n"
+    _, [(file, _, _, _, right)] = agents_of(folder, desk=tools, other="")
+
+    assert file == "desk" and "transfer_to_other" in right
+
+
+def transfer_to_other() -> None:
+    """Something else than a handoff."""

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.local.matching import Matcher, words
-from agents.schema import IntentSpec
+from agents.script_spec import IntentSpec
 from tests.local_phrases import (
     IN_SCOPE,
     MISHEARD,

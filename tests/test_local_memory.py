@@ -2,6 +2,7 @@
 
 import pytest
 
+from agents.events import FIRST
 from agents.local.memory import MAX_ITEMS, Call, Memory, Message, Sentence, Spoken
 from agents.realtime import PastMessage, PastToolCall
 
@@ -102,6 +103,15 @@ def test_items_go_after_the_one_they_name() -> None:
     assert [item.item_id for item in conversation.items] == ["1", "2"]
     with pytest.raises(KeyError):
         conversation.add(Message("4", "user", "four"), after="3")
+
+
+def test_an_item_can_go_before_all_others() -> None:
+    conversation = Memory()
+    conversation.add(Message("1", "user", "one"))
+
+    conversation.add(Message("2", "system", "two"), after=FIRST)
+
+    assert [item.item_id for item in conversation.items] == ["2", "1"]
 
 
 def test_unanswered_is_what_users_said_and_nobody_answered() -> None:

@@ -26,7 +26,8 @@ from agents.realtime import (
     TokenCredential,
     Voice,
 )
-from agents.schema import AgentSpec, ScriptSpec
+from agents.schema import AgentSpec
+from agents.script_spec import ScriptSpec
 from tests.local_call import engines, say, until
 from tests.local_phrases import SCRIPT
 

@@ -7,10 +7,10 @@ import pytest
 from agents.errors import ConfigError
 from agents.local.brain import CallTool, Say, Step
 from agents.local.matching import Matcher
-from agents.local.memory import Memory, Message
-from agents.local.script import ScriptBrain, fixed_sentences, known_sentences
+from agents.local.memory import Call, Memory, Message
+from agents.local.script import DID_NOT_WORK, ScriptBrain, fixed_sentences, known_sentences
 from agents.realtime import SessionConfig
-from agents.schema import IntentSpec, NoMatchSpec, ScriptSpec
+from agents.script_spec import IntentSpec, NoMatchSpec, ScriptSpec
 
 SCRIPT = ScriptSpec(
     intents=(
@@ -110,3 +110,77 @@ def test_sentences_without_facts_of_the_call_are_known_before() -> None:
         "I give up.",
     ]
     assert known_sentences("Hello {{ caller }}.", {}) == []
+
+
+# ---- tools ----
+
+BOOKING = ScriptSpec(
+    intents=(
+        IntentSpec(
+            name="book",
+            examples=("book a table",),
+            answer="I am looking.",
+            action="book",
+            arguments={"name": "{{ caller }}", "seats": 4},
+            result="Your number is {{ result.number }}.",
+        ),
+        IntentSpec(name="time", examples=("what time is it",), answer="One moment.", action="get_time"),
+    )
+)
+
+
+def booking() -> ScriptBrain:
+    return ScriptBrain(BOOKING, Matcher(BOOKING.intents, BOOKING.threshold), {})
+
+
+def told(brain: ScriptBrain, asked: str, output: str, *, then: str = "") -> tuple[CallTool, list[Step]]:
+    """The tool that is called for what is asked, and what is said once it has answered."""
+    memory = Memory()
+
+    async def steps(*texts: str) -> list[Step]:
+        messages = [Message(text, "user", text) for text in texts if text]
+        config = SessionConfig(variables={"caller": "Ann"})
+        return [step async for step in brain.answer(memory, messages, config, None)]
+
+    call = asyncio.run(steps(asked))[-1]
+    assert isinstance(call, CallTool)
+    memory.add(Call(call.call_id, call.name, call.arguments, output))
+    return call, asyncio.run(steps(then))
+
+
+def test_an_action_calls_a_tool_with_its_arguments_and_says_what_came_of_it() -> None:
+    call, said = told(booking(), "Book a table.", '{"number": 17}')
+
+    assert (call.name, call.arguments) == ("book", '{"name": "Ann", "seats": 4}')
+    assert said == [Say("Your number is 17.")]
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("The call is over.", []),
+        ('{"hour": 5}', []),
+        ("Error: the tool failed.", [Say(DID_NOT_WORK)]),
+    ],
+)
+def test_without_words_of_the_script_nothing_is_said_of_an_answer_unless_it_failed(
+    output: str, said: list[Step]
+) -> None:
+    assert told(booking(), "What time is it?", output)[1] == said
+
+
+@pytest.mark.parametrize("output", ['{"other": 1}', "no JSON", "Error: full"])
+def test_an_answer_that_the_script_has_no_words_for_did_not_work(output: str) -> None:
+    assert told(booking(), "Book a table.", output)[1] == [Say(DID_NOT_WORK)]
+
+
+def test_what_was_asked_meanwhile_is_answered_after_the_tools_answer() -> None:
+    _, said = told(booking(), "Book a table.", '{"number": 17}', then="Purple elephants.")
+
+    assert said[0] == Say("Your number is 17.")
+    assert len(said) > 1
+
+
+def test_arguments_without_an_action_are_refused() -> None:
+    with pytest.raises(ValueError, match="belong to an action"):
+        NoMatchSpec(answer="Pardon?", arguments={"to": "sales"})

@@ -13,11 +13,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from agents.errors import ConfigError, NotSupportedError, ProviderError
-from agents.events import (
-    SessionCreated,
-)
+from agents.events import SessionCreated, SessionUpdate
 from agents.providers import provider
 from agents.providers.openai import OpenAIModel, faults, missing_key, open_model
+from agents.providers.openai.wire import OpenAICodec
 from agents.providers.socket import Socket
 from agents.realtime import (
     RealtimeAuthenticateOptions,
@@ -454,6 +453,15 @@ def test_an_audio_format_among_the_provider_options_is_a_fault() -> None:
     options = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 1.1}}}
     [fault] = faults(spec(provider_options=options), Path())
     assert (fault.path, fault.found) == (("provider_options",), "audio.output.format")
+
+
+def test_an_unknown_voice_is_a_fault_that_lists_the_voices_and_python_asks_for_it_by_its_own_name() -> None:
+    [fault] = faults(spec(voice="marvin"), Path())
+    [text] = OpenAICodec().encode(SessionUpdate(SessionConfig(voice=Voice(voice_id="marvin"))))
+
+    assert (fault.path, fault.found) == (("voice",), "'marvin'")
+    assert "marin" in fault.right and "alloy" in fault.right
+    assert json.loads(text)["session"]["audio"]["output"]["voice"] == "marvin"
 
 
 @pytest.mark.parametrize("fields", [{"voice": "voice_abc"}, {"voice": "tara", "base_url": "http://127.0.0.1:8000/v1"}])

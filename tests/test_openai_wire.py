@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from agents.errors import ConfigError, NotSupportedError
 from agents.events import (
+    FIRST,
     ActivityEnd,
     ActivityStart,
     AudioInputAppend,
@@ -175,6 +177,18 @@ def test_a_bare_configuration_sends_formats_and_nothing_that_nobody_set() -> Non
             "output": {"format": {"type": "audio/pcm", "rate": 24000}},
         },
     }
+
+
+@pytest.mark.parametrize("mime_type", ["audio/pcm", "audio/pcmu"])
+def test_declared_formats_stand_in_every_session_update(mime_type: Any) -> None:
+    declared = AudioFormat(mime_type=mime_type, sample_rate=24_000 if mime_type == "audio/pcm" else 8000)
+    codec = OpenAICodec()
+    config = SessionConfig(input_format=declared, output_format=declared)
+
+    for instructions in ("Be kind.", "Be brief."):
+        [text] = codec.encode(SessionUpdate(replace(config, instructions=instructions)))
+        audio = json.loads(text)["session"]["audio"]
+        assert [audio[side]["format"]["type"] for side in ("input", "output")] == [mime_type, mime_type]
 
 
 def test_instructions_tools_choice_modalities_voice_speed_and_length_reach_the_wire() -> None:
@@ -401,6 +415,14 @@ def test_ids_that_are_too_long_are_others_on_the_wire_and_the_same_to_us() -> No
     ):
         [text] = codec.encode(event)
         assert key in text and long_item not in text and long_call not in text
+
+
+def test_a_message_goes_after_an_item_whose_id_was_too_long_and_before_all_items() -> None:
+    codec, [item] = seeded(PastMessage("item" * 9, "user", "Hello"))
+
+    for previous, on_the_wire in (("item" * 9, item["id"]), (FIRST, "root")):
+        [text] = codec.encode(ItemCreate("system", "Be brief.", "note_1", previous))
+        assert json.loads(text)["previous_item_id"] == on_the_wire
 
 
 def test_of_a_long_history_the_newest_are_passed_on() -> None:

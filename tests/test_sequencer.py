@@ -283,6 +283,46 @@ def test_words_of_our_own_do_not_wait_for_tools() -> None:
     assert asking.next() is HELLO
 
 
+def test_the_answer_to_results_waits_for_the_callers_turn_to_be_over() -> None:
+    asking = sequencer()
+    asking.callers_turn(is_open=True)
+    asking.request(PLAIN, is_after_tools=True)
+
+    during = asking.next()
+    asking.callers_turn(is_open=False)
+
+    assert (during, asking.next(), asking.next()) == (None, PLAIN, None)
+
+
+def test_the_answer_to_results_merges_with_one_to_the_caller_who_is_not_made_to_wait() -> None:
+    asking = sequencer()
+    asking.callers_turn(is_open=True)
+    asking.request(PLAIN, is_after_tools=True)
+    asking.request(PLAIN_AGAIN)
+
+    sent = asking.next()
+    asking.created("r1")
+    asking.done("r1")
+    asking.callers_turn(is_open=False)
+
+    assert (sent, asking.next()) == (PLAIN_AGAIN, None)
+
+
+def test_the_answer_to_results_is_forgotten_with_all_that_waits_and_when_the_model_has_given_it() -> None:
+    asking = sequencer()
+    asking.created("r1")
+    asking.request(PLAIN, is_after_tools=True)
+    asking.forget_waiting()
+    asking.done("r1")
+    after_all_was_forgotten = asking.next()
+    asking.created("r2")
+    asking.request(PLAIN_AGAIN, is_after_tools=True)
+    asking.forget_after_tools()
+    asking.done("r2")
+
+    assert (after_all_was_forgotten, asking.next()) == (None, None)
+
+
 def test_an_answer_to_an_unknown_call_is_harmless() -> None:
     asking = sequencer(PLAIN)
 
@@ -294,7 +334,23 @@ def test_an_answer_to_an_unknown_call_is_harmless() -> None:
 # ---- any order ----
 
 STEPS = st.lists(
-    st.sampled_from(["plain", "worded", "next", "created", "own", "done", "refuse", "busy", "tool", "answer"]),
+    st.sampled_from(
+        [
+            "plain",
+            "worded",
+            "result",
+            "turn",
+            "over",
+            "next",
+            "created",
+            "own",
+            "done",
+            "refuse",
+            "busy",
+            "tool",
+            "answer",
+        ]
+    ),
     max_size=60,
 )
 
@@ -309,12 +365,17 @@ def test_in_any_order_one_request_is_in_flight_and_explicit_ones_stay_ordered(st
             create = ResponseCreate(f"e{number}", say="words" if step == "worded" else None)
             asked += [create] if create.say else []
             asking.request(create)
+        elif step == "result":
+            asking.request(ResponseCreate(f"e{number}"), is_after_tools=True)
+        elif step in ("turn", "over"):
+            asking.callers_turn(is_open=step == "turn")
         elif step == "next":
             server.receive(asking.next())
         else:
             server.act(step, asking)
 
     asking.tool_answered("call")
+    asking.callers_turn(is_open=False)
     for _ in range(len(steps) + 2):
         server.settle(asking)
         server.receive(asking.next())

@@ -26,6 +26,16 @@ def test_a_value_is_not_a_template() -> None:
     assert render("{{ name }}", {"name": "{{ secret }}", "secret": "x"}) == "{{ secret }}"
 
 
+def test_a_value_that_a_filter_has_made_up_is_not_a_template() -> None:
+    assert render("{{ name | replace('(', '{{') }}", {"name": "( secret }}", "secret": "x"}) == "{{ secret }}"
+
+
+@pytest.mark.parametrize("text", ["{{ none }}", "{{ {}.get('x') }}", "Hello {{ (none, 1)[0] }}."])
+def test_none_is_an_error_and_is_never_said(text: str) -> None:
+    with pytest.raises(ConfigError, match="no value"):
+        render(text, {})
+
+
 def test_values_are_not_escaped_for_html() -> None:
     assert render("{{ name }}", {"name": "Smith & <Sons>"}) == "Smith & <Sons>"
 

@@ -19,7 +19,9 @@ from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted.steps import Say
 from agents.realtime import SpokenItem
 from agents.session import RealtimeSession
-from agents.tools import BUILT_IN, MAX_OUTPUT_CHARS, FunctionTool, ToolContext, hang_up, tool
+from agents.tools import FunctionTool, ToolContext, hang_up, tool
+from agents.tools.answer import MAX_OUTPUT_CHARS, Answer, answer
+from agents.tools.built_in import BUILT_IN
 from channels.memory import MemoryChannel
 
 GOODBYE = SpokenItem("r1", "goodbye")
@@ -42,14 +44,14 @@ def session_with(context: object = None, channel: MemoryChannel | None = None) -
 
 
 def call(called: FunctionTool, arguments: str = "{}", context: object = None) -> str:
-    return asyncio.run(called.call(arguments, ToolContext(session_with(context), "call-1")))
+    return asyncio.run(answer(called, arguments, ToolContext(session_with(context), "call-1"))).text
 
 
 def returning(result: object) -> FunctionTool:
-    async def answer() -> object:
+    async def answered() -> object:
         return result
 
-    return tool(answer)
+    return tool(answered)
 
 
 # ---- the schema ----
@@ -88,7 +90,7 @@ def test_name_description_and_time_can_be_given() -> None:
     def book() -> None:
         """Books a table."""
 
-    assert (book.name, book.schema.description, book.timeout_s) == ("reserve", "Reserves.", 3)
+    assert (book.name, book.schema.description, book.rules.timeout_s) == ("reserve", "Reserves.", 3)
 
 
 def test_the_context_parameter_is_hidden_from_the_model() -> None:
@@ -204,9 +206,11 @@ def test_two_calls_run_concurrently() -> None:
             return "met"
 
         context = ToolContext(session_with(), "call-1")
-        mine, yours = await asyncio.gather(meet.call('{"mine": true}', context), meet.call('{"mine": false}', context))
+        mine, yours = await asyncio.gather(
+            answer(meet, '{"mine": true}', context), answer(meet, '{"mine": false}', context)
+        )
 
-        assert mine == yours == "met"
+        assert mine == yours == Answer("met")
 
     asyncio.run(asyncio.wait_for(main(), 5))
 
@@ -322,10 +326,10 @@ def test_a_tool_that_takes_too_long_yields_a_timeout_output(is_async: bool) -> N
         release.wait(5)
 
     async def main() -> None:
-        output = await (hang if is_async else block).call("{}", ToolContext(session_with(), "call-1"))
+        answered = await answer(hang if is_async else block, "{}", ToolContext(session_with(), "call-1"))
         release.set()
 
-        assert output == "Error: the tool took longer than 0.01 seconds."
+        assert answered == Answer("Error: the tool took longer than 0.01 seconds.", has_timed_out=True)
 
     asyncio.run(main())
 
@@ -342,7 +346,7 @@ def test_cancelling_a_call_cancels_its_function() -> None:
             finally:
                 ended.set()
 
-        running = asyncio.ensure_future(hang.call("{}", ToolContext(session_with(), "call-1")))
+        running = asyncio.ensure_future(answer(hang, "{}", ToolContext(session_with(), "call-1")))
         await began.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -357,7 +361,7 @@ def test_cancelling_a_call_cancels_its_function() -> None:
 
 
 def test_hang_up_can_be_named_in_yaml_and_takes_no_arguments() -> None:
-    assert BUILT_IN["hang_up"] is hang_up
+    assert "hang_up" in BUILT_IN
     assert hang_up.schema.parameters["properties"] == {}
     assert "goodbye" in hang_up.schema.description
 
@@ -368,7 +372,7 @@ def test_hang_up_waits_until_the_caller_has_heard_the_goodbye() -> None:
         async with session_with(channel=channel) as session:
             await channel.send_audio(ONE_SECOND, GOODBYE)
             await channel.end_audio(GOODBYE)
-            hanging_up = asyncio.ensure_future(hang_up.call("{}", ToolContext(session, "call-1")))
+            hanging_up = asyncio.ensure_future(answer(hang_up, "{}", ToolContext(session, "call-1")))
             await turns_of_the_loop()
             channel.play(999)
             await turns_of_the_loop()
@@ -376,7 +380,7 @@ def test_hang_up_waits_until_the_caller_has_heard_the_goodbye() -> None:
 
             channel.play_all()
 
-            assert await hanging_up == "The call is over."
+            assert (await hanging_up).text == "The call is over."
             assert await session.wait_closed() == Closed("agent")
 
     asyncio.run(asyncio.wait_for(main(), 5))
@@ -388,13 +392,13 @@ def test_hang_up_is_called_off_when_the_caller_interrupts_the_goodbye() -> None:
         host = RealtimeAgent(name="host", model=ScriptedModel([Say("Goodbye.", 1000)]))
         async with RealtimeSession(host, channel=channel) as session:
             await turns_of_the_loop(100)
-            hanging_up = asyncio.ensure_future(hang_up.call("{}", ToolContext(session, "call-1")))
+            hanging_up = asyncio.ensure_future(answer(hang_up, "{}", ToolContext(session, "call-1")))
             await turns_of_the_loop()
 
             assert channel.is_playing
             await session.interrupt()
 
-            assert await hanging_up == "The caller spoke before the goodbye was over: the call goes on."
+            assert (await hanging_up).text == "The caller spoke before the goodbye was over: the call goes on."
             assert not channel.is_closed
 
     asyncio.run(asyncio.wait_for(main(), 5))
@@ -438,7 +442,7 @@ def test_a_tool_that_is_cancelled_itself_is_not_answered() -> None:
         await asyncio.sleep(60)
 
     async def main() -> None:
-        running = asyncio.create_task(forever.call("{}", ToolContext(session_with(), "call-1")))
+        running = asyncio.create_task(answer(forever, "{}", ToolContext(session_with(), "call-1")))
         await asyncio.sleep(0)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -14,14 +14,24 @@ from starlette.types import Message
 
 from agents.audio import DELAY_MS, PCM_BYTES_PER_MS
 from agents.errors import ChannelError, NotSupportedError
-from agents.events import ChannelAudio, ChannelDigit, ChannelEvent, ChannelHeard, ChannelStarted, Heard
+from agents.events import (
+    ChannelAudio,
+    ChannelAway,
+    ChannelBack,
+    ChannelDigit,
+    ChannelEvent,
+    ChannelHeard,
+    ChannelStarted,
+    Heard,
+)
 from agents.mulaw import FRAME_BYTES, FRAME_MS, RATE_HZ, SILENCE, PcmToUlaw, UlawToPcm
 from agents.realtime import PCM, PCMU, AudioFormat, RealtimeChannel, SpokenItem
 from channels.carrier.virtual_time import START_S, Deadlock, loop_time, run_virtual
 from channels.carrier.wire import Clear, MarkRequest, Play
 from channels.carrier.wire import decode as decode_as_twilio
 from channels.playback import MARK_EVERY_MS, MAX_CUTS
-from channels.twilio import FENCE_TIMEOUT_S, MARK_GRACE_S, TwilioChannel
+from channels.streams import LEAVE_TIMEOUT_S
+from channels.twilio import FENCE_TIMEOUT_S, MARK_GRACE_S, TAKEN_AFTER_S, TwilioChannel
 from tests.phone_line import STREAM, PhoneLine
 
 HELLO, GOODBYE = SpokenItem("r1", "hello"), SpokenItem("r2", "goodbye")
@@ -1526,3 +1536,269 @@ async def silenced(phone: Phone) -> tuple[Heard, ...]:
 
 async def events_of(channel: TwilioChannel) -> list[ChannelEvent]:
     return [event async for event in channel]
+
+
+# ---- a stream that is taken away, and the next ----
+
+NEXT = "MZ" + "3" * 32
+AWAY_S = 40.0
+
+
+async def taken_away(phone: Phone) -> None:
+    """The stream is taken away on purpose."""
+    phone.channel.leave(AWAY_S)
+    phone.line.say(STOP)
+    assert await anext(phone.channel) == ChannelAway()
+
+
+async def next_stream(phone: Phone) -> PhoneLine:
+    line = await PhoneLine.accepted()
+    phone.channel.attach(line.socket, NEXT)
+    return line
+
+
+@pytest.mark.parametrize("end", ["stop", "drop"])
+def test_a_stream_that_is_taken_away_on_purpose_is_away_and_the_next_one_is_back(end: str) -> None:
+    async def test(phone: Phone) -> None:
+        phone.channel.leave(AWAY_S)
+        phone.speak(bytes(FRAME_BYTES))
+        assert isinstance(await anext(phone.channel), ChannelAudio)  # until it is gone the call goes on
+        phone.line.say(STOP) if end == "stop" else phone.line.drop()
+        assert await anext(phone.channel) == ChannelAway()
+        assert phone.channel.streams.is_away and await phone.channel.streams.wait_gone(0)
+
+        line = await next_stream(phone)
+
+        assert await anext(phone.channel) == ChannelBack()
+        assert not phone.channel.streams.is_away and await phone.channel.streams.wait_back(0)
+        line.say('{"event":"dtmf","dtmf":{"track":"inbound_track","digit":"5"}}')
+        assert await anext(phone.channel) == ChannelDigit("5")
+
+    run(test)
+
+
+def test_what_was_not_heard_when_the_stream_was_taken_away_is_told_as_it_is_after_a_clear() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(1000), HELLO)
+        await phone.channel.end_audio(HELLO)
+        await phone.play(400)
+        await taken_away(phone)
+        phone.now += 5  # the clock does not go on for a stream that is gone
+        assert phone.channel.is_playing
+
+        told = await phone.channel.interrupt()
+
+        assert told is not None
+        [heard] = await told
+        assert heard.item_id == "hello"
+        assert heard.heard_ms == pytest.approx(400, abs=FRAME_MS)
+        assert not phone.channel.is_playing
+        assert await phone.channel.wait_played(0)
+
+    run(test)
+
+
+def test_an_item_that_was_heard_to_its_end_is_told_before_the_line_is_away() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(200), HELLO)
+        await phone.channel.end_audio(HELLO)
+        marks = phone.line.marks
+        phone.now += 0.2
+        phone.channel.leave(AWAY_S)
+        for name in marks:
+            phone.line.say(mark(name))
+        phone.line.say(STOP)
+
+        assert isinstance(await anext(phone.channel), ChannelHeard)
+        assert await anext(phone.channel) == ChannelAway()
+
+    run(test)
+
+
+def test_a_cut_that_waits_for_its_fence_is_told_when_the_stream_is_taken_away() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(1000), HELLO)
+        told = await phone.channel.interrupt()
+        assert told is not None
+
+        await taken_away(phone)
+
+        async with asyncio.timeout(0):
+            [heard] = await told
+        assert heard.heard_ms <= FRAME_MS
+
+    run(test)
+
+
+def test_nothing_is_sent_while_the_line_is_away_and_nothing_of_it_is_on_the_next_stream() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(130), HELLO)  # some of it is held back
+        await taken_away(phone)
+        phone.line.sent.clear()
+        await phone.channel.send_audio(voice(500), GOODBYE)
+        await phone.channel.end_audio(GOODBYE)
+        assert await phone.channel.interrupt() is not None
+        assert phone.line.sent == []
+        line = await next_stream(phone)
+        assert await anext(phone.channel) == ChannelBack()
+        assert line.events == ["mark"]
+
+        later = SpokenItem("r3", "later")
+        pcm = voice(400, seed=9)
+        await phone.channel.send_audio(pcm, later)
+        await phone.channel.end_audio(later)
+
+        assert b"".join(line.payloads)[: 400 * ULAW_BYTES_PER_MS] == on_the_phone(pcm)[: 400 * ULAW_BYTES_PER_MS]
+        assert {message["streamSid"] for message in line.messages} == {NEXT}
+        assert phone.line.sent == []
+
+    run(test)
+
+
+def test_the_next_stream_has_marks_and_a_ledger_of_its_own() -> None:
+    async def test(phone: Phone) -> None:
+        await phone.channel.send_audio(voice(1000), HELLO)
+        await taken_away(phone)
+        line = await next_stream(phone)
+        assert await anext(phone.channel) == ChannelBack()
+
+        assert not phone.channel.is_playing
+        assert line.marks == ["m1"]
+        await phone.channel.send_audio(voice(200), GOODBYE)
+        await phone.channel.end_audio(GOODBYE)
+        phone.now += 0.3
+        for name in line.marks:
+            line.say(mark(name))
+        assert await anext(phone.channel) == ChannelHeard(Heard("goodbye", 0, 200, 200))
+
+    run(test)
+
+
+def test_a_line_that_is_away_waits_without_media_until_its_time_is_over() -> None:
+    async def test(phone: Phone) -> None:
+        await taken_away(phone)
+        began = loop_time()
+
+        with pytest.raises(ChannelError, match=r"the line did not come back within 40 s"):
+            await anext(phone.channel)
+
+        assert loop_time() - began == pytest.approx(AWAY_S)
+
+    run(test)
+
+
+def test_a_stream_whose_stop_is_lost_is_taken_for_gone_when_its_frames_stop() -> None:
+    async def test(phone: Phone) -> None:
+        phone.channel.leave(AWAY_S)
+        phone.speak(bytes(FRAME_BYTES))
+        await anext(phone.channel)
+        began = loop_time()
+
+        assert await anext(phone.channel) == ChannelAway()
+
+        assert loop_time() - began == pytest.approx(TAKEN_AFTER_S)
+
+    run(test)
+
+
+def test_the_next_stream_may_come_before_the_stop_of_the_last() -> None:
+    async def test(phone: Phone) -> None:
+        phone.channel.leave(AWAY_S)
+        await next_stream(phone)
+        with pytest.raises(ChannelError, match="has its media stream already"):
+            await next_stream(phone)
+        phone.line.say(STOP)
+
+        assert [await anext(phone.channel), await anext(phone.channel)] == [ChannelAway(), ChannelBack()]
+
+    run(test)
+
+
+def test_a_line_that_stays_after_all_ends_with_its_stream_and_takes_no_other() -> None:
+    async def test(phone: Phone) -> None:
+        phone.channel.leave(AWAY_S)
+        phone.channel.stay()
+        with pytest.raises(ChannelError, match="has its media stream already"):
+            await next_stream(phone)
+        phone.line.say(STOP)
+
+        assert await events_of(phone.channel) == []
+
+    run(test)
+
+
+def test_a_line_that_stays_after_all_and_is_gone_by_then_is_over() -> None:
+    async def test(phone: Phone) -> None:
+        await taken_away(phone)
+        phone.channel.stay()
+
+        assert await events_of(phone.channel) == []
+
+    run(test)
+
+
+def test_a_stream_that_ends_long_after_it_was_to_leave_ends_the_line() -> None:
+    async def test(phone: Phone) -> None:
+        phone.channel.leave(AWAY_S)
+        phone.now += LEAVE_TIMEOUT_S
+        phone.line.say(STOP)
+
+        assert await events_of(phone.channel) == []
+
+    run(test)
+
+
+def test_a_line_cannot_leave_that_is_not_there_or_is_leaving_or_over() -> None:
+    async def leaves(phone: Phone) -> None:
+        with pytest.raises(ChannelError, match="not there, or is leaving"):
+            phone.channel.leave(AWAY_S)
+
+    async def test(phone: Phone) -> None:
+        phone.channel.leave(AWAY_S)
+        await leaves(phone)
+        phone.line.say(STOP)
+        assert await anext(phone.channel) == ChannelAway()
+        await leaves(phone)
+        await phone.channel.close()
+        await leaves(phone)
+
+    run_before_arrival(leaves)
+    run(test)
+
+
+def test_closing_a_line_that_is_away_ends_it_and_refuses_the_next_stream() -> None:
+    async def test(phone: Phone) -> None:
+        await taken_away(phone)
+        waiting = asyncio.ensure_future(events_of(phone.channel))
+        await turns_of_the_loop()
+
+        await phone.channel.close()
+
+        assert await waiting == []
+        with pytest.raises(ChannelError):
+            await next_stream(phone)
+        assert not await phone.channel.streams.wait_back(1)
+
+    run(test)
+
+
+def test_who_keeps_a_stream_open_is_told_when_the_line_has_no_more_use_for_it() -> None:
+    async def test(phone: Phone) -> None:
+        first = await PhoneLine.accepted()
+        first_is_over = phone.channel.attach(first.socket, STREAM)
+        assert await anext(phone.channel) == ChannelStarted()
+        phone.channel.leave(AWAY_S)
+        first.say(STOP)
+        assert not first_is_over.is_set()
+        assert await anext(phone.channel) == ChannelAway()
+        assert first_is_over.is_set()
+
+        second = await PhoneLine.accepted()
+        second_is_over = phone.channel.attach(second.socket, NEXT)
+        assert await anext(phone.channel) == ChannelBack()
+        await phone.channel.close()
+
+        assert second_is_over.is_set()
+        assert (first.close_codes, second.close_codes) == ([], [1000])
+
+    run_before_arrival(test)

@@ -66,6 +66,7 @@ class CascadeModel:
             input_formats=(PCM,) if self._hears_here else (PCM, PCMU),
             output_formats=(PCM,) if self._speaks_here else (PCM, PCMU),
             binary_audio=not self._hears_here,
+            follows_instructions=self._cascade.think.provider == "chat",
             say="verbatim",
             keepalive_s=None if self._hears_here else nova_wire.KEEP_ALIVE_S,
         )

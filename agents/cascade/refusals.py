@@ -6,7 +6,7 @@ from agents.cascade.listening import hearing_faults, listen_faults
 from agents.cascade.voices import speak_faults, speaking_faults
 from agents.cascade_spec import CascadeSpec
 from agents.errors import NotSupportedError
-from agents.local.refusals import hang_up_faults, missing_packages, script_faults
+from agents.local.refusals import action_faults, missing_packages, script_faults
 from agents.providers import Fault
 from agents.realtime import PCM, PCMU, RealtimeConnectOptions, SessionConfig
 from agents.schema import AgentSpec
@@ -25,7 +25,7 @@ def spec_faults(spec: AgentSpec, cascade: CascadeSpec) -> Iterator[Fault]:
     if spec.script is not None and not is_script:
         yield Fault(("script",), "a script", "nobody follows it: write cascade.think.provider: script")
     if is_script:
-        yield from hang_up_faults(spec)
+        yield from action_faults(spec)
     if is_local(cascade) and (missing := missing_packages()):
         right = "install the parts for this machine: pip install 'voice-gateway[local]'"
         yield Fault(("cascade",), f"a part on this machine, without {', '.join(missing)}", right)

@@ -14,7 +14,7 @@ from typing import Final
 
 from rapidfuzz import fuzz
 
-from agents.schema import IntentSpec
+from agents.script_spec import IntentSpec
 
 ALIKE_WORDS: Final = 75
 """rapidfuzz' ratio, of 100, from which two words may be the same one misheard or inflected: price, prices."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final, Literal, TypeGuard
 
+from agents.events import FIRST
 from agents.heard_text import Pace, SpokenText
 from agents.realtime import Past, PastMessage
 
@@ -120,8 +121,8 @@ class Memory:
         return tuple(item for item in self._items if _waits_for_answer(item))
 
     def add(self, item: Item, after: str | None = None) -> None:
-        """Adds at the end, or after the item of that id. Raises KeyError when there is none."""
-        at = len(self._items) if after is None else self._index(after) + 1
+        """Adds at the end, after the item of that id, or FIRST of all. Raises KeyError when there is none."""
+        at = len(self._items) if after is None else 0 if after == FIRST else self._index(after) + 1
         self._items.insert(at, item)
         del self._items[:-MAX_ITEMS]
 

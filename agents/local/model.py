@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -59,8 +60,10 @@ class LocalModel:
         known: Sequence[str] = (),
         speed: float = 1.0,
         workers: int = 1,
+        follows_instructions: bool = True,
     ) -> None:
         self.model_id = model_id
+        self.capabilities = replace(type(self).capabilities, follows_instructions=follows_instructions)
         self._open_brain = open_brain
         self._known = known
         self._speed = speed
@@ -132,6 +135,7 @@ def script_model(spec: AgentSpec, workers: int) -> LocalModel:
         known=_greeting(spec) + fixed_sentences(script, variables),
         speed=spec.speed or 1.0,
         workers=workers,
+        follows_instructions=ScriptBrain.follows_instructions,
     )
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Final, Literal
 
 from agents.errors import NotSupportedError
+from agents.handoffs import handoff_tool_name
 from agents.providers import Fault
 from agents.realtime import PCM, RealtimeConnectOptions, SessionConfig, Transcription, TurnDetection
 from agents.schema import AgentSpec
@@ -41,19 +42,19 @@ def model_faults(spec: AgentSpec) -> Iterator[Fault]:
     if spec.base_url is not None:
         yield Fault(("base_url",), spec.base_url, "the embedded model has no address; a brain has its own url")
     if spec.model_id == "script" and spec.script:
-        yield from hang_up_faults(spec)
+        yield from action_faults(spec)
 
 
-def hang_up_faults(spec: AgentSpec) -> Iterator[Fault]:
-    if spec.script is None or "hang_up" in spec.tools:
+def action_faults(spec: AgentSpec) -> Iterator[Fault]:
+    """Actions of the script that are no tool of the agent's. Which tools an MCP server has is known only in a call."""
+    if spec.script is None or spec.mcp_servers:
         return
-    right = "the script hangs up with a tool: add it as tools: [hang_up]"
-    for i, intent in enumerate(spec.script.intents):
-        if intent.action == "hang_up":
-            yield Fault(("script", "intents", i, "action"), "hang_up", right)
-    for i, no_match in enumerate(spec.script.no_match):
-        if no_match.action == "hang_up":
-            yield Fault(("script", "no_match", i, "action"), "hang_up", right)
+    tools = {name.rpartition(".")[2] for name in spec.tools} | {tool.name for tool in spec.http_tools}
+    tools |= {handoff_tool_name(name) for name in spec.handoffs}
+    for path, step in spec.script.actions():
+        if step.action and step.action not in tools:
+            right = f"the script does it with a tool: add it as tools: [{step.action}]"
+            yield Fault(("script", *path, "action"), step.action, right)
 
 
 def config_faults(config: SessionConfig, model_id: str) -> Iterator[Fault]:

@@ -1,20 +1,25 @@
 """Brain one: a script of intents, each with its answers."""
 
+import json
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
+from agents.errors import ConfigError
 from agents.local.brain import CallTool, Say, Step
 from agents.local.matching import Matcher
-from agents.local.memory import Memory, Message
+from agents.local.memory import Call, Memory, Message
 from agents.local.sentences import sentences
 from agents.realtime import SessionConfig
-from agents.schema import IntentSpec, NoMatchSpec, ScriptSpec
+from agents.script_spec import ActionSpec, IntentSpec, NoMatchSpec, ScriptSpec
 from agents.templates import render, undeclared
 
-HANG_UP: Final = "hang_up"
-"""The session's tool that ends the call once the caller has heard the agent out."""
+log = logging.getLogger(__name__)
+
+DID_NOT_WORK: Final = "I am sorry, that did not work."
+"""What is said of a tool that failed, or whose answer the script's words do not fit."""
 
 
 class ScriptBrain:
@@ -28,20 +33,33 @@ class ScriptBrain:
         self._variables = variables
         self._given: Counter[str] = Counter()
         self._misses = 0
+        self._called: dict[str, ActionSpec] = {}
 
     async def answer(
         self, conversation: Memory, asked: Sequence[Message], config: SessionConfig, instructions: str | None
     ) -> AsyncGenerator[Step]:
-        """Answers what was asked, all of it as one; says nothing when nothing was."""
+        """Says what tools have answered, then answers what was asked, all of it as one."""
+        variables = {**self._variables, **config.variables}
+        for call in self._answered(conversation):
+            for sentence in sentences(_said_of(call, self._called.pop(call.item_id), variables)):
+                yield Say(sentence)
         if not asked:
             return
-        text, action = self._choose(" ".join(message.text for message in asked))
-        for sentence in sentences(render(text, {**self._variables, **config.variables})):
+        text, step = self._choose(" ".join(message.text for message in asked))
+        for sentence in sentences(render(text, variables)):
             yield Say(sentence)
-        if action == HANG_UP:
-            yield CallTool(f"call_{uuid4().hex}", HANG_UP, "{}")
+        if step.action:
+            call_id = f"call_{uuid4().hex}"
+            self._called[call_id] = step
+            arguments = {name: _filled(value, variables) for name, value in step.arguments.items()}
+            yield CallTool(call_id, step.action, json.dumps(arguments))
 
-    def _choose(self, heard: str) -> tuple[str, str | None]:
+    def _answered(self, conversation: Memory) -> list[Call]:
+        """The tools that have answered since."""
+        items = [item for item in conversation.items if isinstance(item, Call) and item.item_id in self._called]
+        return [call for call in items if call.output is not None]
+
+    def _choose(self, heard: str) -> tuple[str, ActionSpec]:
         intent = self._matcher.match(heard)
         if intent is None:
             return self._no_match()
@@ -49,13 +67,39 @@ class ScriptBrain:
         given = self._given[intent.name]
         self._given[intent.name] += 1
         choices = answers(intent)
-        return choices[given % len(choices)], intent.action
+        return choices[given % len(choices)], intent
 
-    def _no_match(self) -> tuple[str, str | None]:
+    def _no_match(self) -> tuple[str, ActionSpec]:
         ladder: tuple[NoMatchSpec, ...] = self._script.no_match
         step = ladder[min(self._misses, len(ladder) - 1)]
         self._misses += 1
-        return step.answer, step.action
+        return step.answer, step
+
+
+def _filled(value: object, variables: Mapping[str, str]) -> object:
+    return render(value, variables) if isinstance(value, str) else value
+
+
+def _said_of(call: Call, step: ActionSpec, variables: Mapping[str, str]) -> str:
+    """What the caller is told of a tool's answer: the script's words for it; nothing where it has none."""
+    output = call.output or ""
+    if output.startswith("Error:"):
+        return DID_NOT_WORK
+    if not step.result:
+        return ""
+    try:
+        return render(step.result, {**variables, "result": _parsed(output)})
+    except ConfigError as error:
+        log.warning("%s answered something that the script has no words for: %s", call.name, error)
+        return DID_NOT_WORK
+
+
+def _parsed(output: str) -> object:
+    """An answer that is JSON by its parts; any other as it is."""
+    try:
+        return json.loads(output)
+    except ValueError:
+        return output
 
 
 def answers(intent: IntentSpec) -> tuple[str, ...]:

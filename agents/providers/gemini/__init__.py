@@ -1,7 +1,7 @@
 """Google's Gemini Live models, at the Gemini API."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,6 @@ import orjson
 from agents.barge_in import BargeInRules
 from agents.errors import ConfigError, NotSupportedError, ProviderError
 from agents.events import SessionUpdate
-from agents.loader import find_tool
 from agents.providers import Fault
 from agents.providers.access import ask, http_url, resolve_key, socket_url, token_of
 from agents.providers.gemini.contents import history_contents
@@ -35,6 +34,7 @@ from agents.realtime import (
     Voice,
 )
 from agents.schema import AgentSpec
+from agents.tools.faults import tool_names
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com"
 KEY_NAME: Final = "GEMINI_API_KEY"
@@ -219,18 +219,11 @@ def _wrong_options(spec: AgentSpec) -> list[Fault]:
     except ConfigError as error:
         return [Fault(where, "an option that has no effect", str(error))]
     found = option_faults(given)
-    if strangers := sorted(rules.keys() - _tool_names(spec, rules)):
+    known = tool_names(spec)
+    if known is not None and (strangers := sorted(rules.keys() - known)):
         right = f"rules for functions that tools names; of these it names none: {', '.join(strangers)}"
         found.append(Fault(where, "functions", right))
     return found
-
-
-def _tool_names(spec: AgentSpec, otherwise: Iterable[str]) -> set[str]:
-    """The names by which the model knows the file's tools; those given, when a tool cannot be found."""
-    try:
-        return {find_tool(name).name for name in spec.tools}
-    except ConfigError:
-        return set(otherwise)  # said of the tool itself, elsewhere
 
 
 # ---- addresses and credentials ----

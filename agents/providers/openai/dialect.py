@@ -60,6 +60,7 @@ class Dialect:
     ready               the message types of which the first says that the session is there
     ignored             message types of its own that say nothing
     max_connection_s    how long a session lasts; the shortest that is told, where more than one is
+    has_tracing         it keeps traces of its own, which a session may name
     """
 
     name: str
@@ -94,6 +95,7 @@ class Dialect:
     ready: frozenset[str] = frozenset({"session.created", "session.updated"})
     ignored: frozenset[str] = frozenset()
     max_connection_s: float | None = None
+    has_tracing: bool = False
 
     @property
     def capabilities(self) -> Capabilities:

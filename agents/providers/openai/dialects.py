@@ -53,6 +53,7 @@ OPENAI: Final = Dialect(
     voices=_OPENAI_VOICES,
     transcription_model="gpt-transcribe",
     max_connection_s=3600,
+    has_tracing=True,
 )
 
 AZURE: Final = Dialect(

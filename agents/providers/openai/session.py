@@ -7,7 +7,7 @@ from agents.errors import NotSupportedError
 from agents.providers import Fault
 from agents.providers.openai.dialect import Dialect, Lack
 from agents.providers.wire_json import JsonObject, merged, without_none
-from agents.realtime import PCM, AudioFormat, SessionConfig, ToolSchema, Transcription, TurnDetection, Unset
+from agents.realtime import PCM, AudioFormat, SessionConfig, ToolSchema, Tracing, Transcription, TurnDetection, Unset
 from agents.schema import TranscriptionSpec, TurnDetectionSpec
 
 _ONLY_IN: Final[Mapping[str, str]] = {
@@ -35,7 +35,8 @@ def session_object(config: SessionConfig, dialect: Dialect, model_id: str) -> Js
 
     Audio always comes with its transcript, so audio and text together are asked for as audio. `variables` and
     `greeting` have no place here: instructions come filled in, and the session asks for the greeting. Tools among the
-    `provider_options` come after the agent's. Raises NotSupportedError for what the wire cannot say.
+    `provider_options` come after the agent's. A dialect that keeps no traces is told of none. Raises NotSupportedError
+    for what the wire cannot say.
     """
     for path, found in refused(
         dialect,
@@ -55,6 +56,8 @@ def session_object(config: SessionConfig, dialect: Dialect, model_id: str) -> Js
     session |= without_none(instructions=config.instructions, tool_choice=config.tool_choice)
     if dialect.model_in_session:
         session["model"] = model_id
+    if dialect.has_tracing and not isinstance(config.tracing, Unset):
+        session["tracing"] = _tracing(config.tracing)
     tools = config.provider_options.get("tools")
     if isinstance(tools, list | tuple):
         session["tools"] += tools
@@ -237,6 +240,14 @@ def _transcription(wanted: Transcription, dialect: Dialect) -> JsonObject:
 
 def _voice(config: SessionConfig, dialect: Dialect) -> JsonObject:
     return {} if config.voice.voice_id is None else {"voice": dialect.voice(config.voice.voice_id)}
+
+
+def _tracing(wanted: Tracing | str | None) -> object:
+    """None turns it off."""
+    if not isinstance(wanted, Tracing):
+        return wanted
+    named = {"workflow_name": wanted.workflow_name} | without_none(group_id=wanted.group_id)
+    return named | ({"metadata": dict(wanted.metadata)} if wanted.metadata else {})
 
 
 def _format(formats: Mapping[AudioFormat, object], wanted: AudioFormat, dialect: Dialect) -> Any:

@@ -18,6 +18,7 @@ from agents.events import (
     AudioOutputDelta,
     AudioOutputDone,
     ClientEvent,
+    ItemCreate,
     ItemCreated,
     ItemDelete,
     ItemTruncate,
@@ -91,6 +92,7 @@ class OpenAICodec(Codec):
         self._so_far = ("", "")
         self._final: SessionError | None = None
         self._config: SessionConfig | None = None
+        self._is_configured = False
         self._ears: tuple[AudioFormat, AudioFormat] | None = None
         self._mouth: tuple[AudioFormat, AudioFormat] | None = None
         self._hears: WireAudio | None = None
@@ -110,6 +112,7 @@ class OpenAICodec(Codec):
                 self._hears.reset()
             case SessionUpdate(config):
                 update = self._write(event)
+                self._is_configured = True
                 self._set_formats(config)
                 past, self._history = self._history, ()
                 return (update, *(write(message) for each in past for message in self._past(each)))
@@ -121,11 +124,15 @@ class OpenAICodec(Codec):
         match event:
             case ItemDelete(item_id) | ItemTruncate(item_id):
                 event = replace(event, item_id=self._seeded.get(item_id, item_id))
+            case ItemCreate(previous_item_id=str(previous)):
+                event = replace(event, previous_item_id=self._seeded.get(previous, previous))
             case ToolResult(call_id):
                 event = replace(event, call_id=self._seeded.get(call_id, call_id))
             case ResponseCreate(instructions=str(own), say=None) if self._config and self._config.instructions:
                 event = replace(event, instructions=f"{self._config.instructions}\n\n{own}")  # the wire's replace them
         message = message_of(event, self._dialect, self._model_id)
+        if isinstance(event, SessionUpdate) and self._is_configured:
+            message["session"].pop("tracing", None)  # what a server traces by it does not let be changed
         if isinstance(event, ItemTruncate) and self._dialect.truncate_may_fail:
             self._truncations += 1
             message["event_id"] = f"truncate-{self._unique}-{self._truncations}"

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from agents import tool_threads
 from agents.errors import ToolError
-from agents.tool_threads import run_in_thread
+from agents.tools import threads
+from agents.tools.threads import run_in_thread
 
 
 def test_it_gives_what_the_function_returns() -> None:
@@ -30,7 +30,7 @@ def test_it_raises_what_the_function_raises_and_nothing_that_ends_the_process(
 
 
 def test_too_many_are_refused_and_a_free_place_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tool_threads, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(threads, "_places", threading.BoundedSemaphore(1))
     release = threading.Event()
 
     async def main() -> None:
@@ -53,7 +53,7 @@ def test_too_many_are_refused_and_a_free_place_is_used_again(monkeypatch: pytest
 def test_a_function_that_never_returns_keeps_neither_the_loop_nor_the_process() -> None:
     program = (
         "import asyncio, time\n"
-        "from agents.tool_threads import run_in_thread\n"
+        "from agents.tools.threads import run_in_thread\n"
         "async def main():\n"
         "    try:\n"
         "        await asyncio.wait_for(run_in_thread(lambda: time.sleep(1000)), 0.05)\n"

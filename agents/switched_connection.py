@@ -1,0 +1,177 @@
+"""One conversation over the connections of several agents' models, one after the other."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self
+
+from agents.callers_audio import CallersAudio
+from agents.candidates import Candidate
+from agents.errors import ProviderError
+from agents.events import AudioInputAppend, ClientEvent, ItemCreate, ServerEvent, ToolResult
+from agents.leg import Leg
+from agents.realtime import Past, PastMessage, PastToolCall, RealtimeConnection, RealtimeModel, SessionConfig
+from agents.unfinished import Unfinished
+
+log = logging.getLogger(__name__)
+
+OPEN_S: Final = 5.0
+"""Longest that another agent's model may take to be there: the caller hears nothing meanwhile."""
+
+CATCH_UP_S: Final = 4.0
+"""Longest that it may take to hear what it missed: one that is slower than speech never will."""
+
+HANDED_OVER: Final = "handed over"
+"""The reason of a response that went on while another agent took over."""
+
+
+class SwitchedConnection:
+    """A RealtimeConnection that can go on with another model: of another agent, with what was said as it was heard.
+
+    The models do not know of each other. What the present one owes when another takes over is told as over, the
+    caller's unanswered turn is heard again, and what was asked for and had not begun is for the next one.
+    """
+
+    def __init__(self, model: RealtimeModel, connection: RealtimeConnection, config: SessionConfig) -> None:
+        """`connection` is the first, not yet entered."""
+        self._leg = Leg(Candidate(model), connection)
+        self._unfinished = Unfinished(config)
+        self._audio = CallersAudio(config.input_format)
+        self._out: deque[ServerEvent] = deque()
+        self._sending = asyncio.Lock()
+        self._handoffs: set[str] = set()
+        self._tasks = asyncio.TaskGroup()
+
+    @property
+    def session_id(self) -> str | None:
+        return self._leg.connection.session_id
+
+    def past(self, said: Sequence[PastMessage]) -> tuple[Past, ...]:
+        """What was said, and among it the tool calls that were answered."""
+        return self._unfinished.with_tool_calls(said)
+
+    # ---- its life ----
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        try:
+            await self._leg.enter(self._tasks)
+        except asyncio.CancelledError as cancelled:
+            await self._tasks.__aexit__(type(cancelled), cancelled, None)
+            raise
+        except Exception:
+            await self._tasks.__aexit__(None, None, None)  # not with the error, which the group would wrap
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        try:
+            await self.close()
+        finally:
+            await self._tasks.__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        await self._leg.close()
+
+    # ---- what the model says ----
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ServerEvent:
+        while True:
+            if self._out:
+                return self._out.popleft()
+            leg = self._leg
+            try:
+                event = await leg.next()
+            except (StopAsyncIteration, ProviderError):
+                if leg is self._leg:
+                    raise
+                continue  # the end of one that was left
+            if leg is self._leg:
+                self._unfinished.came(event)
+                self._mind_turn()
+                return event
+
+    def _mind_turn(self) -> None:
+        """What is kept is the turn that waits for its answer, or what came since the last one had it."""
+        if self._audio.is_turn_open and not self._unfinished.is_turn_open:
+            self._audio.forget()
+        self._audio.is_turn_open = self._unfinished.is_turn_open
+
+    # ---- what the model is told ----
+
+    async def send(self, event: ClientEvent) -> None:
+        async with self._sending:
+            self._unfinished.sent(event)
+            if isinstance(event, AudioInputAppend):
+                self._mind_turn()
+                self._audio.add(event.pcm)
+            if isinstance(event, ToolResult) and event.call_id in self._handoffs:
+                event = ItemCreate("system", event.output)  # for whoever takes over, who called nothing
+            words = self._leg.in_its_words(event, self._unfinished)
+            if words is not None:
+                await self._leg.connection.send(words)
+
+    # ---- going on with another ----
+
+    async def switch(
+        self,
+        model: RealtimeModel,
+        connect: Callable[[], Awaitable[RealtimeConnection]],
+        config: SessionConfig,
+        history: Sequence[Past],
+        call_id: str,
+    ) -> tuple[ClientEvent, ...]:
+        """Opens another connection, and goes on with it; the one before is closed. Gives what is to be sent again.
+
+        It begins with `config` and `history`. `call_id` is the tool call that this answers. Raises ProviderError or
+        ConfigError within OPEN_S and CATCH_UP_S when it comes to nothing: then nothing has changed.
+        """
+        leg: Leg | None = None
+        try:
+            async with asyncio.timeout(OPEN_S):
+                connection = await connect()
+                leg = Leg(Candidate(model), connection, [_id(past) for past in history])
+                await leg.enter(self._tasks)
+                await leg.ready()
+            async with asyncio.timeout(CATCH_UP_S), self._sending:
+                await self._catch_up(leg)
+                return self._go_on_with(leg, config, call_id)
+        except TimeoutError as error:
+            problem = f"{model.provider}/{model.model_id} was not there in time"
+            raise ProviderError(problem, code="timeout", retryable=True) from error
+        finally:
+            if leg is not None and leg is not self._leg:
+                leg.leave()
+
+    async def _catch_up(self, leg: Leg) -> None:
+        """Lets it hear the caller's turn that is not answered, or what came since: a word may have begun in it."""
+        self._audio.gap_began()
+        try:
+            for audio in self._audio.take_missed():
+                await leg.connection.send(AudioInputAppend(audio))
+        finally:
+            self._audio.gap_ended()
+
+    def _go_on_with(self, leg: Leg, config: SessionConfig, call_id: str) -> tuple[ClientEvent, ...]:
+        lost = self._unfinished.lost()
+        self._unfinished.configure(config)
+        self._out.extend(lost.told)
+        if lost.ended:
+            self._out.append(replace(lost.ended, reason=HANDED_OVER))
+        self._audio.is_turn_open = False
+        self._handoffs.add(call_id)
+        self._leg.leave()
+        self._leg = leg
+        return lost.wanted
+
+
+def _id(past: Past) -> str:
+    return past.call_id if isinstance(past, PastToolCall) else past.item_id

@@ -1,0 +1,52 @@
+"""Keeps a tool's requests off private networks: looked at where a socket connects to, whatever name led there."""
+
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+"""IPv6 addresses that gateways turn into the IPv4 address at their end."""
+
+AddrInfo = tuple[Any, ...]
+"""What `socket.getaddrinfo` gives of one address."""
+
+
+class PrivateAddress(OSError):
+    """An address that is not public: of this machine, of a private network, of a group, or of nobody."""
+
+    WORDS: Final = "the address is private or local, and allow_private is not set"
+    """Its text, which outlives the class where several addresses of one name fail."""
+
+    def __init__(self) -> None:
+        super().__init__(self.WORDS)
+
+
+def sockets_to(is_allowed: Callable[[str], bool]) -> Callable[[AddrInfo], socket.socket]:
+    """Makes sockets for addresses that are about to be connected to. Raises PrivateAddress for the others."""
+
+    def make(info: AddrInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if not is_allowed(str(address[0])):
+            raise PrivateAddress
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
+def is_public(address: str) -> bool:
+    """Whether the internet leads there. An IPv6 address that stands for an IPv4 address is judged by that."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    meant = _meant(found) or found
+    if isinstance(meant, IPv6Address) and meant.is_site_local:
+        return False
+    return meant.is_global and not (meant.is_multicast or meant.is_reserved)
+
+
+def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    if isinstance(address, IPv4Address):
+        return None
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped or address.sixtofour

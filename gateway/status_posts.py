@@ -1,0 +1,99 @@
+"""Tells the operator's programs how the calls go on that they asked for: each change as a POST of JSON, signed."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+log = logging.getLogger(__name__)
+
+SIGNATURE_HEADER: Final = "X-Voice-Gateway-Signature"
+"""`sha256=` and the HMAC of the body under CALLS_TOKEN, in hexadecimal digits."""
+
+POST_TIMEOUT_S: Final = 5.0
+"""Longest that one try may take."""
+
+WAITS_S: Final = (1.0, 5.0)
+"""Before the second try and the third, the last: a program that restarts is there again by then."""
+
+MAX_WAITING: Final = 1000
+"""Posts that wait for one that is slow, of all calls; the oldest are dropped first."""
+
+POSTERS: Final = 4
+"""Posts at once. Those of one call go one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    url: str
+    body: bytes
+
+
+class StatusPosts:
+    """Enter it before the first post; leaving it drops those that wait."""
+
+    def __init__(self, token: str) -> None:
+        """`token` signs the posts."""
+        self._token = token.encode()
+        self._queues: list[asyncio.Queue[_Post]] = [asyncio.Queue(MAX_WAITING // POSTERS) for _ in range(POSTERS)]
+        self._group = asyncio.TaskGroup()
+        self._posters: list[asyncio.Task[None]] = []
+        self._while_entered = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._while_entered.enter_async_context(self._group)
+        timeout = aiohttp.ClientTimeout(total=POST_TIMEOUT_S)
+        http = await self._while_entered.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        self._posters = [
+            self._group.create_task(self._post_all(queue, http), name="status posts") for queue in self._queues
+        ]
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for poster in self._posters:
+            poster.cancel()
+        await self._while_entered.__aexit__(exc_type, exc, tb)
+
+    def put(self, url: str, call_id: str, event: Mapping[str, Any]) -> None:
+        """Posts an event of a call, after those before it. Waits for nothing and never raises."""
+        queue = self._queues[hash(call_id) % POSTERS]
+        if queue.full():
+            queue.get_nowait()
+            log.warning("a status post was dropped: those before it take too long")
+        queue.put_nowait(_Post(url, json.dumps(event).encode()))
+
+    async def _post_all(self, queue: "asyncio.Queue[_Post]", http: aiohttp.ClientSession) -> None:
+        while True:
+            await self._post(await queue.get(), http)
+
+    async def _post(self, post: _Post, http: aiohttp.ClientSession) -> None:
+        signature = hmac.new(self._token, post.body, hashlib.sha256).hexdigest()
+        headers = {"Content-Type": "application/json", SIGNATURE_HEADER: f"sha256={signature}"}
+        problem = ""
+        for wait_s in (0.0, *WAITS_S):
+            await asyncio.sleep(wait_s)
+            try:
+                async with http.post(post.url, data=post.body, headers=headers, allow_redirects=False) as answer:
+                    if answer.status < 400:
+                        return
+                    problem = f"HTTP {answer.status}"
+                    if answer.status < 500 and answer.status != 429:
+                        break
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                problem = type(error).__name__
+        log.warning("a status post to %s came to nothing: %s", _host(post.url), problem)
+
+
+def _host(url: str) -> str:
+    """Of an address what may stand in a log: its rest may be a secret."""
+    return url.split("/")[2].rpartition("@")[2] if url.count("/") >= 2 else "an address"
