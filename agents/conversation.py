@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 from agents.callers_voice import CallersVoice
 from agents.emitter import Emitter
@@ -28,11 +27,7 @@ from agents.events import (
     Closed,
     EndReason,
     Error,
-    ItemCreate,
     ItemTruncate,
-    ModelStep,
-    Raw,
-    RawEvent,
     ResponseCancel,
     ResponseCreate,
     ResponseCreated,
@@ -42,14 +37,10 @@ from agents.events import (
     SessionError,
     SpeechStarted,
     SpeechStopped,
-    Text,
-    TextOutput,
     ToolCall,
     ToolCancelled,
-    Transcript,
     TranscriptInput,
     TranscriptInputDelta,
-    TranscriptOutput,
     Usage,
 )
 from agents.floor import Floor
@@ -71,13 +62,14 @@ from agents.realtime import (
     Transcription,
 )
 from agents.replies import BUSY
+from agents.reporting import report
+from agents.requests import Requests
 from agents.speaking import Speaking, tell_changed
 from agents.switched_connection import SwitchedConnection
 from agents.tools.approvals import Approvals
 from agents.tools.calls import ToolCalls
 from agents.tools.fillers import Fillers
 from agents.tools.results import Results
-from agents.update_history import HistoryUpdates, NewHistory
 from agents.watch import Watch
 
 if TYPE_CHECKING:
@@ -124,7 +116,6 @@ class Conversation:
             bytes_per_ms=config.output_format.bytes_per_ms,
             audio=HistoryAudio(config) if session.stores_audio else None,
         )
-        self._history_updates = HistoryUpdates(self._history, self.send, emitter)
         self._speaking = Speaking(
             self._channel,
             self.send,
@@ -133,7 +124,19 @@ class Conversation:
             self._start_task,
             keeps_audio=any(each.barge_in.resume_after_ms is not None for each in reachable_agents(agent)),
         )
-        self._keypad = Keypad(agent.keys, emitter.emit, self._ask, self._on_key(agent))
+        self._ending = asyncio.Event()
+        self._goodbye = Goodbye(self._speaking)
+        self.requests = Requests(
+            self._speaking,
+            self._history,
+            emitter,
+            self._goodbye,
+            send=self.send,
+            spawn=self._start_task,
+            is_over=self._ending.is_set,
+            end=self.end,
+        )
+        self._keypad = Keypad(agent.keys, emitter.emit, self.requests.ask, self._on_key(agent))
         self._trace = session.trace
         self._watch = Watch(
             agent,
@@ -147,10 +150,9 @@ class Conversation:
             fail=self._fail,
         )
         self._guardrails = Guardrails(
-            session, self._speaking, spawn=self._start_task, tell=emitter.emit, note=self.add_note
+            session, self._speaking, spawn=self._start_task, tell=emitter.emit, note=self.requests.add_note
         )
-        self.hold = Hold(self._speaking, self._start_task, config.output_format, self._remind)
-        self._goodbye = Goodbye(self._speaking)
+        self.hold = Hold(self._speaking, self._start_task, config.output_format, self.requests.remind)
         self._voice = CallersVoice(
             agent.barge_in, config, self._speaking, self._watch, self._goodbye, self._start_task, emitter.emit
         )
@@ -168,14 +170,13 @@ class Conversation:
                 send=self.send,
                 become=self._become,
             )
-        self._ending = asyncio.Event()
         self._closed = Closed("error")
         self._floor = Floor(self._speaking, self._start_task)
         self._results = Results(
             self._speaking,
             self._floor,
             send=self.send,
-            add=self.add_note,
+            add=self.requests.add_note,
             tell=emitter.emit,
             is_over=self._ending.is_set,
             answered=self._watch.tool_answered,
@@ -348,7 +349,10 @@ class Conversation:
             case SessionError():
                 await self._hear_error(event)
         tell_changed(self._emitter, self._history.take(event))
-        self._report(event)
+        if isinstance(event, SessionCreated):
+            self._learn_id(event.session_id)
+        if told := report(event):
+            self._emit(told)
         self._guardrails.take(event)
 
     async def _play(self, delta: AudioOutputDelta) -> None:
@@ -356,21 +360,6 @@ class Conversation:
             await self.hold.end()
         if await self._speaking.play(delta):
             self._watch.agent_sounds()
-
-    def _report(self, event: ServerEvent) -> None:
-        match event:
-            case TranscriptInput(item_id, text):
-                self._emit(Transcript("user", item_id, text))
-            case TranscriptOutput(_, item_id, text):
-                self._emit(Transcript("assistant", item_id, text))
-            case TextOutput(_, item_id, text):
-                self._emit(Text(item_id, text))
-            case RawEvent(type_, payload):
-                self._emit(Raw(type_, payload))
-            case ModelStep():
-                self._emit(event)
-            case SessionCreated(session_id):
-                self._learn_id(session_id)
 
     async def _hear_error(self, error: SessionError) -> None:
         await self._speaking.refused(error)
@@ -380,41 +369,6 @@ class Conversation:
             self._emit(Error(error.code, error.message, error.retryable, error.category))
 
     # ---- from the program ----
-
-    async def add_message(self, text: str) -> None:
-        """Adds a message of the caller's, as text. Asks for no response."""
-        await self._add("user", text)
-
-    async def add_note(self, text: str) -> None:
-        """Adds something that the model is to know and nobody said. Asks for no response."""
-        await self._add("system", text)
-
-    async def _add(self, role: Literal["user", "system"], text: str) -> None:
-        if self._ending.is_set():
-            return
-        item_id = f"msg_{uuid4().hex[:24]}"
-        await self.send(ItemCreate(role, text, item_id))
-        tell_changed(self._emitter, self._history.add(item_id, role, text))
-
-    async def update_history(self, wanted: NewHistory) -> None:
-        """Makes the history what is wanted, as `history_change` says."""
-        if not self._ending.is_set():
-            await self._history_updates.make(wanted)
-
-    async def request(self) -> None:
-        if not self._ending.is_set():
-            await self._speaking.request()
-
-    async def say(self, text: str) -> None:
-        """Has a text said word for word, after what is being said."""
-        if not self._ending.is_set():
-            await self._speaking.request(say=text)
-
-    async def _remind(self, text: str) -> None:
-        """Tells the model something that the caller did not say, for it to speak of."""
-        if not self._ending.is_set():
-            await self.send(ItemCreate("system", text))
-            await self._speaking.request()
 
     async def collect_digits(self, first_key_s: float, typing_s: float) -> str | None:
         """What the caller types next, when they have heard the agent out, as `Keypad.collect` says.
@@ -432,42 +386,10 @@ class Conversation:
         """Whether the model hears the caller's voice."""
         return self._voice.is_active
 
-    async def _ask(self, text: str) -> None:
-        await self.add_message(text)
-        await self.request()
-
-    async def interrupt(self) -> None:
-        """Stops the agent, and returns when the model knows what was heard. Does nothing when the agent is silent.
-
-        Who is cancelled while waiting for it has stopped the agent all the same.
-        """
-        if stopping := self._start_task(self._stop, "interrupt"):
-            await asyncio.wait({stopping})
-
-    async def _stop(self) -> None:
-        if truncating := await self._speaking.stop(cancel=True):
-            await asyncio.wait({truncating})
-
-    async def wait_played(self, timeout_s: float) -> bool:
-        """Waits, at most so long, until the agent has no more to say and the caller heard it all.
-
-        False when the caller interrupted meanwhile.
-        """
-        return await self._speaking.wait_played(timeout_s)
-
-    async def wait_goodbye(self, response_id: str | None, timeout_s: float) -> bool:
-        """Waits until the caller heard the agent out and has nothing to add, as `Goodbye.wait` says."""
-        return await self._goodbye.wait(response_id, timeout_s)
-
     def end_when_played(self, reason: EndReason, timeout_s: float) -> None:
-        """Ends the conversation when `wait_played` would return. Tools' answers are not spoken any more."""
-
-        async def wait() -> None:
-            await self.wait_played(timeout_s)
-            self.end(reason)
-
+        """Ends the conversation when the caller has heard all. Tools' answers are not spoken any more."""
         self._results.may_respond = False
-        self._start_task(wait, "closing")
+        self.requests.end_when_played(reason, timeout_s)
 
     @property
     def approvals(self) -> Approvals:

@@ -266,10 +266,10 @@ class RealtimeSession:
 
     async def send_message(self, text: str, *, respond: bool = True) -> None:
         """Adds a message of the caller's, as text, and asks for a response unless told otherwise."""
-        live = self._live()
+        live = self._live().requests
         await live.add_message(text)
         if respond:
-            await live.request()
+            await live.respond()
 
     async def update_history(self, wanted: NewHistory) -> None:
         """Makes the history what is wanted: items, or a function of the present items that gives them.
@@ -278,7 +278,7 @@ class RealtimeSession:
         before anything is sent, for what it cannot be told again: the agent's speech, audio, the call of a tool; and
         NotSupportedError where items cannot be taken out of its conversation. Asks for no response.
         """
-        live = self._live()
+        live = self._live().requests
         if not self._model.capabilities.delete:
             raise NotSupportedError(f"{self._model.provider}/{self._model.model_id} cannot change what was said")
         await live.update_history(wanted)
@@ -288,7 +288,7 @@ class RealtimeSession:
 
         Returns when the model knows what was heard, about a round trip to the telephone later.
         """
-        await self._live().interrupt()
+        await self._live().requests.interrupt()
 
     async def approve(self, call_id: str) -> None:
         """Lets a tool be called that `ToolApproval` told of. Raises ConfigError when it is unknown, decided or over."""
@@ -303,7 +303,7 @@ class RealtimeSession:
 
     async def say(self, text: str) -> None:
         """Has the agent say a text word for word, as soon as it says nothing else."""
-        await self._live().say(text)
+        await self._live().requests.say(text)
 
     async def hold(self, music: Path | None = None, *, is_reminded: bool = True) -> None:
         """Puts the caller on hold: they hear a WAV file, or a quiet melody, and the model does not hear them.
@@ -349,7 +349,7 @@ class RealtimeSession:
 
         False when the caller interrupted meanwhile.
         """
-        return await self._live().wait_played(timeout_s)
+        return await self._live().requests.wait_played(timeout_s)
 
     async def wait_goodbye(self, response_id: str | None = None, timeout_s: float = PLAYBACK_TIMEOUT_S) -> bool:
         """Waits until the caller heard the agent out and has nothing to add: for tools that end or hand over the call.
@@ -358,7 +358,7 @@ class RealtimeSession:
         go on: the caller interrupted the agent, also before this began if that stopped the response `response_id` (a
         tool's own, `ToolContext.response_id`), or said something that is to be answered.
         """
-        return await self._live().wait_goodbye(response_id, timeout_s)
+        return await self._live().requests.wait_goodbye(response_id, timeout_s)
 
     # ---- observation ----
 

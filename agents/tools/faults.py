@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from agents.allowed import FieldPath, did_you_mean, either
@@ -15,7 +15,7 @@ from agents.templates import undeclared
 from agents.tools.built_in import BUILT_IN
 from agents.tools.from_spec import mcp_tool_names
 from agents.tools.header_secrets import ENVIRONMENT, missing_of, named_in
-from agents.tools.http_request import SENDS_PARAMETERS, request_of
+from agents.tools.http_request import DIGITS, SENDS_PARAMETERS, request_of, templates
 from agents.tools.mcp_schema import model_name
 from agents.tools.named import ToolNotFound, find_tool
 from agents.tools.spec import VARIABLE, HttpToolSpec
@@ -46,6 +46,9 @@ def tool_faults(spec: AgentSpec, folder: Path) -> Iterator[Fault]:
         named += [(("mcp_servers", i, "tools", j), tool, model_name(tool)) for j, tool in enumerate(server.tools or ())]
     yield from _clashes(named, spec)
     yield from _rule_faults(spec, {known_as for _, _, known_as in named}, folder)
+    if spec.http_tools and DIGITS in spec.variables:
+        right = "in http_tools this is what the caller typed; choose another name"
+        yield Fault(("variables", DIGITS), DIGITS, right)
     for i, tool in enumerate(spec.http_tools):
         for fault in _http_faults(tool, spec):
             yield Fault(("http_tools", i, *fault.path), fault.found, fault.right)
@@ -107,7 +110,7 @@ def _rule_faults(spec: AgentSpec, known: set[str], folder: Path) -> Iterator[Fau
 
 
 def _http_faults(tool: HttpToolSpec, spec: AgentSpec) -> Iterator[Fault]:
-    variables = CALL_VARIABLES | spec.variables.keys()
+    variables = CALL_VARIABLES | spec.variables.keys() | {DIGITS}
     parameters = {parameter.name for parameter in tool.parameters}
     for i, parameter in enumerate(tool.parameters):
         if parameter.name in variables or parameter.name == ENVIRONMENT:
@@ -123,7 +126,7 @@ def _http_faults(tool: HttpToolSpec, spec: AgentSpec) -> Iterator[Fault]:
         return
     if why := _why_it_breaks(tool, spec):
         yield Fault((), f"a template that breaks: {why}", "must hold in every call")
-    used = {name for _, text in _templates(tool) for name in undeclared(text)}
+    used = {name for _, text in templates(tool) for name in undeclared(text)}
     idle = [] if tool.body is None and tool.method in SENDS_PARAMETERS else sorted(parameters - used)
     if idle:
         right = "put each into url, query or body, as {{ name }}"
@@ -131,7 +134,7 @@ def _http_faults(tool: HttpToolSpec, spec: AgentSpec) -> Iterator[Fault]:
 
 
 def _template_faults(tool: HttpToolSpec, variables: frozenset[str], parameters: set[str]) -> Iterator[Fault]:
-    for path, text in _templates(tool):
+    for path, text in templates(tool):
         try:
             wanted = undeclared(text)
             names = named_in([text]) if ENVIRONMENT in wanted and path[0] == "headers" else []
@@ -154,7 +157,7 @@ def _why_it_breaks(tool: HttpToolSpec, spec: AgentSpec) -> str | None:
     given = {each.name: each.choices[0] if each.choices else samples[each.type] for each in tool.parameters}
     environment = dict.fromkeys(named_in(tool.headers.values()), "abc")
     try:
-        request_of(tool, given, {**spec.variables, **SAMPLE_CALL}, environment)
+        request_of(tool, given, {**spec.variables, **SAMPLE_CALL, DIGITS: "1234"}, environment)
     except Exception as error:  # a template's filters may raise anything, as a stranger's code
         return str(error.__cause__ or error) or type(error).__name__
     return None
@@ -185,22 +188,6 @@ def _is_host(host: str) -> bool:
         return bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s\\]", host)
     except ValueError:
         return False
-
-
-def _templates(tool: HttpToolSpec) -> Iterator[tuple[FieldPath, str]]:
-    yield ("url",), tool.url
-    yield from ((("query", name), text) for name, text in tool.query.items())
-    yield from ((("headers", name), text) for name, text in tool.headers.items())
-    yield from _texts_in(tool.body, ("body",))
-
-
-def _texts_in(part: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
-    match part:
-        case str():
-            yield path, part
-        case dict() | list():
-            for name, value in part.items() if isinstance(part, dict) else enumerate(part):
-                yield from _texts_in(value, (*path, name))
 
 
 def _mcp_faults(spec: AgentSpec) -> Iterator[Fault]:

@@ -8,12 +8,14 @@ from typing import Self
 
 from pydantic import BaseModel
 
+from agents.errors import ToolError
 from agents.realtime import ToolSchema
+from agents.templates import undeclared
 from agents.tools.contract import ToolContext, ToolRules
 from agents.tools.header_secrets import named_in, secrets_of
 from agents.tools.http_answer import told
 from agents.tools.http_client import HttpClient
-from agents.tools.http_request import arguments_model, checked, parameters_schema, request_of
+from agents.tools.http_request import DIGITS, arguments_model, checked, parameters_schema, request_of, templates
 from agents.tools.public_addresses import is_public
 from agents.tools.spec import HttpToolSpec
 
@@ -29,14 +31,21 @@ class HttpTool:
     client: HttpClient
     environment: Mapping[str, str] = field(repr=False)
     variables: Mapping[str, str] = field(default_factory=dict)
+    wants_digits: bool = False
 
     async def run(self, arguments: str, context: ToolContext) -> object:
-        """What of the answer the file wants told. Raises ToolError for arguments and answers that are of no use."""
+        """What of the answer the file wants told. Raises ToolError for arguments and answers that are of no use.
+
+        Where the caller's keys are secret, an answer that repeats them is told without them.
+        """
         given = checked(arguments, self.arguments)
-        variables = {**self.variables, **context.session.agent.variables_for(context.context)}
+        agent, digits = context.session.agent, context.session.digits
+        if self.wants_digits and not digits:
+            raise ToolError("the caller has typed no digits yet: ask for them, and wait for them, first")
+        variables = {**self.variables, **agent.variables_for(context.context), DIGITS: digits}
         request = request_of(self.spec, given, variables, self.environment)
         answer = await self.client.ask(request, retries=self.spec.retries, timeout_s=self.rules.timeout_s)
-        return told(answer, self.spec.result, request.secrets)
+        return told(answer, self.spec.result, (*request.secrets, digits) if agent.keys.sensitive else request.secrets)
 
 
 class HttpTools:
@@ -65,6 +74,7 @@ class HttpTools:
                 self._clients[spec.allow_private],
                 secrets_of(named_in(spec.headers.values()), environment),
                 dict(variables or {}),
+                any(DIGITS in undeclared(text) for _, text in templates(spec)),
             )
             for spec in specs
         )

@@ -1,7 +1,7 @@
 """Makes the request of an HTTP tool: its arguments checked, its templates filled in. Nothing is sent here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote, urlencode
@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from agents.allowed import FieldPath
 from agents.errors import ToolError
 from agents.templates import render, undeclared
 from agents.tools.header_secrets import ENVIRONMENT
@@ -16,6 +17,9 @@ from agents.tools.spec import HttpParameterSpec, HttpToolSpec
 
 MAX_ARGUMENTS_CHARS: Final = 32_000
 """Of a model's JSON: as much as it is told of an answer."""
+
+DIGITS: Final = "digits"
+"""The variable of what the caller typed last: no model gives it, and none may know it where it is a secret."""
 
 SENDS_PARAMETERS: Final = ("POST", "PUT", "PATCH")
 """Methods whose body is all parameters when the file gives none."""
@@ -109,6 +113,23 @@ def request_of(
     if body is not None and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = "application/json"
     return HttpRequest(spec.method, _url(spec, values, missing), headers, body, tuple(environment.values()))
+
+
+def templates(spec: HttpToolSpec) -> Iterator[tuple[FieldPath, str]]:
+    """Every text of the tool that may hold {{ variables }}, with the path to it."""
+    yield ("url",), spec.url
+    yield from ((("query", name), text) for name, text in spec.query.items())
+    yield from ((("headers", name), text) for name, text in spec.headers.items())
+    yield from _texts_in(spec.body, ("body",))
+
+
+def _texts_in(part: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+    match part:
+        case str():
+            yield path, part
+        case dict() | list():
+            for name, value in part.items() if isinstance(part, dict) else enumerate(part):
+                yield from _texts_in(value, (*path, name))
 
 
 def _url(spec: HttpToolSpec, values: Mapping[str, object], missing: set[str]) -> str:
