@@ -1,6 +1,5 @@
 """What Twilio asks over HTTP: what to do with a call, and what to do next; what it tells: how things went."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -8,8 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -24,6 +22,7 @@ from gateway.addresses import (
     VOICE_PATH,
     VOICEMAIL_PATH,
 )
+from gateway.body import read_body
 from gateway.calls import Calls, Ended
 from gateway.cold_transfer import ColdTransfer
 from gateway.log import current_call, masked
@@ -36,19 +35,10 @@ from gateway.transfer_webhooks import TransferWebhooks
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES: Final = 64 * 1024
-"""Twilio's requests are a few kilobytes, the longest with a caller's signed identity."""
-
-BODY_TIMEOUT_S: Final = 5.0
-"""Twilio's requests come whole, at once; who takes longer over a few kilobytes is not Twilio."""
-
 MAX_FIELDS: Final = 200
 
 CALL_SID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 """Twilio's are CA and 32 hexadecimal digits; what goes into logs and addresses need be no stricter."""
-
-_NO_MORE: Final = {"Connection": "close"}
-"""Ends the connection with the answer, whatever of the body is still to come."""
 
 Answer = Callable[[FormData], Awaitable[str]]
 
@@ -90,7 +80,7 @@ class Webhooks:
 
     def _checked(self, path: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            body = await _body(request)
+            body = await read_body(request)
             url = self._settings.base_url + path
             if request.url.query:
                 url += f"?{request.url.query}"
@@ -206,22 +196,6 @@ class Webhooks:
         if fields.get("StreamEvent") == "stream-error":
             log.warning("Twilio reports a stream error: %s", str(fields.get("StreamError", ""))[:200])
         return twiml.nothing()
-
-
-async def _body(request: Request) -> bytes:
-    """The whole body. Raises HTTPException when it is longer, or takes longer, than any of Twilio's."""
-    body = b""
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > MAX_BODY_BYTES:
-                    raise HTTPException(413, "too large", _NO_MORE)
-    except TimeoutError:
-        raise HTTPException(408, "too slow", _NO_MORE) from None
-    except ClientDisconnect:
-        raise HTTPException(400, "cut short", _NO_MORE) from None  # nobody is there to read it
-    return body
 
 
 def _fields(text: str | bytes) -> FormData | None:

@@ -46,7 +46,7 @@ from gateway.settings import read_settings
 from tests.rig import Calls as Uses
 from tests.rig import Reply, Says, ToolUse
 from tests.rig_openai import OpenAIRig
-from tests.through import Through
+from tests.through import through
 
 PUBLIC, TOKEN = "https://gw.example.com", "test-token-0123456789abcdef"
 CALLER, US, DESK = "+15550100100", "+15550100200", "+15550100300"
@@ -148,7 +148,7 @@ def call(
         account.fail_next(failure.status, failure.code, path=failure.path)
     agent = RealtimeAgent(
         name="quill",
-        model=Through(rig),
+        model=through(rig),
         greeting="Hello.",
         tools=(put_through, brief_sales, press, pause_around_a_card),
         config=SessionConfig(turn_detection=TurnDetection(), transcription=Transcription()),

@@ -11,8 +11,8 @@ import pytest
 
 import channels.streams
 import channels.twilio
+import gateway.body
 import gateway.media
-import gateway.webhooks
 from agents import RealtimeAgent
 from agents.errors import ChannelError
 from agents.events import AudioInputAppend, ResponseCreate
@@ -130,7 +130,7 @@ def test_a_client_that_leaves_in_mid_body_leaves_no_trace(caplog: pytest.LogCapt
 
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.webhooks, "BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(gateway.body, "BODY_TIMEOUT_S", 0.2)
 
     async def test() -> None:
         async with running(agent()) as service:

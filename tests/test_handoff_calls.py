@@ -20,13 +20,7 @@ from agents.realtime import (
     PCM,
     PCMU,
     AudioFormat,
-    Capabilities,
-    ClientCredential,
-    RealtimeAuthenticateOptions,
-    RealtimeConnection,
-    RealtimeConnectOptions,
     RealtimeModel,
-    WebSocketFactory,
 )
 from agents.schema import AgentSpec
 from channels.carrier import (
@@ -51,6 +45,7 @@ from tests.fake_net import in_memory
 from tests.fake_openai import Call, CallTools, FakeOpenAI, Speak
 from tests.rig import Says
 from tests.rig_gemini import GeminiRig
+from tests.through import InMemory, through
 
 ENVIRONMENT = {"PUBLIC_URL": PUBLIC_URL, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_ACCOUNT_SID": ACCOUNT_SID}
 
@@ -59,36 +54,6 @@ TO_BILLING = CallTools(
     (Call("transfer_to_billing", '{"reason": "a wrong bill"}'),), first=Speak("I am putting you through.", 800)
 )
 TO_RECEPTION = CallTools((Call("transfer_to_reception"),))
-
-
-class InMemory:
-    """A provider's model without a network: all is in virtual time."""
-
-    def __init__(self, model: RealtimeModel, websocket: WebSocketFactory) -> None:
-        self._model = model
-        self._websocket = websocket
-
-    @property
-    def spec(self) -> str:
-        return self._model.spec
-
-    @property
-    def provider(self) -> str:
-        return self._model.provider
-
-    @property
-    def model_id(self) -> str:
-        return self._model.model_id
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._model.capabilities
-
-    async def connect(self, options: RealtimeConnectOptions | None = None) -> RealtimeConnection:
-        return await self._model.connect(replace(options or RealtimeConnectOptions(), websocket=self._websocket))
-
-    async def authenticate(self, options: RealtimeAuthenticateOptions | None = None) -> ClientCredential:
-        return await self._model.authenticate(options)
 
 
 def openai(fake: FakeOpenAI) -> InMemory:
@@ -205,7 +170,7 @@ def test_a_caller_is_handed_over_to_another_provider_that_begins_with_what_was_h
         GeminiRig(),
     )
     rig.will(Says("Billing here.", 700), Says("It is mended.", 500))
-    gemini = InMemory(rig.model(), rig.websocket)
+    gemini = through(rig)
 
     report = call(*desks(openai(fake), gemini, config_of(), config_of()), interrupt_ms=1500)
 
@@ -224,7 +189,7 @@ def test_a_provider_that_cannot_be_reached_leaves_the_caller_with_the_agent_they
         GeminiRig(),
     )
     rig.refuse("unavailable")
-    gemini = InMemory(rig.model(), rig.websocket)
+    gemini = through(rig)
 
     report = call(*desks(openai(fake), gemini, config_of(), config_of()))
 

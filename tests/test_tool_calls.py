@@ -39,6 +39,7 @@ from agents.speaking import RESULT_KNOWN_S
 from agents.tools import FunctionTool
 from agents.tools.calls import MAX_AT_ONCE
 from tests.scene import Scene, play, reply, voice
+from tests.tool_scene import called, told
 
 WEIGHED = BargeInRules(min_words=2)
 NOT_INTERRUPTED = SessionConfig(turn_detection=TurnDetection(interrupt_response=False))
@@ -56,19 +57,6 @@ def after(name: str, ms: int, result: object = "found", rules: ToolRules | None 
         return result
 
     return work
-
-
-def called(*names: str, response_id: str = "r1") -> list[Any]:
-    """A response that calls tools, each under its own name as id, and says nothing."""
-    calls = [ToolCall(response_id, name, name, "{}") for name in names]
-    return [ResponseCreated(response_id), *calls, ResponseDone(response_id, "completed")]
-
-
-def told(call: Scene, kind: str) -> list[Any]:
-    """The session's events of one kind from now on."""
-    events: list[Any] = []
-    call.session.on(kind, events.append)
-    return events
 
 
 def outputs(call: Scene) -> dict[str, str]:

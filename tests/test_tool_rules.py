@@ -32,6 +32,7 @@ from agents.tools.predicates import PREDICATE_TIMEOUT_S
 from agents.tools.results import BEGUN
 from agents.tools.spec import ToolRulesSpec
 from tests.scene import Line, Scene, play, reply, size, voice
+from tests.tool_scene import called, told
 
 ONE_MOMENT = Filler(after_ms=1500, say="One moment, please.")
 
@@ -45,19 +46,6 @@ def work(ms: int, result: object = "found", *, name: str = "work", **rules: Any)
         return result
 
     return works
-
-
-def called(*names: str, response_id: str = "r1") -> list[Any]:
-    """A response that calls tools, each under its own name as id, and says nothing."""
-    calls = [ToolCall(response_id, name, name, "{}") for name in names]
-    return [ResponseCreated(response_id), *calls, ResponseDone(response_id, "completed")]
-
-
-def told(call: Scene, kind: str) -> list[Any]:
-    """The session's events of one kind from now on."""
-    events: list[Any] = []
-    call.session.on(kind, events.append)
-    return events
 
 
 def outputs(call: Scene) -> list[str]:

@@ -125,11 +125,11 @@ def test_a_wrong_union_is_reported_once(problems_of: Read, answer: str, expected
 
 
 def test_a_list_is_not_called_empty_because_its_entries_are_wrong(problems_of: Read) -> None:
-    problems = problems_of(INTENT + "yes\n      action: explode\n    - 5\n")
+    problems = problems_of(INTENT + "yes\n      action: [hang_up]\n    - 5\n")
 
     assert places(problems) == [
-        (7, "script.intents[0].action", "'explode'", "must be hang_up, or null"),
-        (8, "script.intents[1]", "5", "must be a block with name, examples, answer, action"),
+        (7, "script.intents[0].action", "a list of 1", "must be text, or null"),
+        (8, "script.intents[1]", "5", "must be a block with name, examples, answer, action, arguments, result"),
     ]
 
 
@@ -153,11 +153,11 @@ def test_an_empty_value_is_nothing(problems_of: Read) -> None:
 
 def test_dates_yes_and_infinity_are_text(tmp_path: Path) -> None:
     file = tmp_path / "agent.yaml"
-    file.write_text("model: a/b\nvariables: {since: 2020-01-01, open: yes, most: .inf, time: 12:30}\n")
+    file.write_text("model: a/b\nvariables: {since: 2020-01-01, open: yes, most: .inf, lunch: 12:30}\n")
 
     spec, _ = read(file, AgentSpec)
 
-    assert spec and spec.variables == {"since": "2020-01-01", "open": "yes", "most": ".inf", "time": "12:30"}
+    assert spec and spec.variables == {"since": "2020-01-01", "open": "yes", "most": ".inf", "lunch": "12:30"}
 
 
 def test_an_alias_repeats_a_value(tmp_path: Path) -> None:

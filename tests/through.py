@@ -9,16 +9,17 @@ from agents.realtime import (
     RealtimeConnection,
     RealtimeConnectOptions,
     RealtimeModel,
+    WebSocketFactory,
 )
 from tests.rig import Rig
 
 
-class Through:
-    """The rig's model, over the rig's fake, wherever it is used."""
+class InMemory:
+    """A provider's model, over a fake of it without a network, wherever it is used."""
 
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-        self._model: RealtimeModel = rig.model()
+    def __init__(self, model: RealtimeModel, websocket: WebSocketFactory) -> None:
+        self._model = model
+        self._websocket = websocket
 
     @property
     def spec(self) -> str:
@@ -37,8 +38,12 @@ class Through:
         return self._model.capabilities
 
     async def connect(self, options: RealtimeConnectOptions | None = None) -> RealtimeConnection:
-        given = options or RealtimeConnectOptions()
-        return await self._model.connect(replace(given, websocket=self._rig.websocket))
+        return await self._model.connect(replace(options or RealtimeConnectOptions(), websocket=self._websocket))
 
     async def authenticate(self, options: RealtimeAuthenticateOptions | None = None) -> ClientCredential:
         return await self._model.authenticate(options)
+
+
+def through(rig: Rig) -> InMemory:
+    """The rig's model, over the rig's fake."""
+    return InMemory(rig.model(), rig.websocket)

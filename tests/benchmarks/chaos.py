@@ -30,7 +30,7 @@ from gateway.settings import read_settings
 from tests.carrier_service import silence, tone
 from tests.rig import Rig, Says
 from tests.rigs import all_rigs
-from tests.through import Through
+from tests.through import through
 
 PUBLIC = "https://gw.example.com"
 TOKEN = "test-token-0123456789abcdef"
@@ -73,7 +73,7 @@ class Fate:
 
 async def chaos(rigs: Sequence[Rig], count: int, deaths: float, seed: int) -> list[Fate]:
     chance = random.Random(seed)
-    model = LastingModel([Candidate(Through(rig)) for rig in rigs])
+    model = LastingModel([Candidate(through(rig)) for rig in rigs])
     config = SessionConfig(transcription=Transcription())
     agent = RealtimeAgent(name="chaos", model=model, greeting="Hello.", config=config)
     for rig in rigs:
