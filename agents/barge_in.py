@@ -147,7 +147,7 @@ class BargeIn:
         if 0 < speech.words_wanted <= speech.words and not (speech.counts or speech.is_answered):
             speech.counts = True
             if self._may_interrupt():
-                await self._speaking.stop(cancel=True)
+                await self._speaking.give_way(cancel=True)
             await self._answer(speech)
 
     def _measure(self) -> None:
@@ -170,7 +170,8 @@ class BargeIn:
         return self._speeches.get(item_id) or _Speech(0, counts=True)
 
     def _is_agent_talking(self) -> bool:
-        return self._speaking.is_heard or self._speaking.is_owed
+        is_heard = self._speaking.is_heard and not self._speaking.is_only_music
+        return is_heard or self._speaking.is_owed
 
     def _may_interrupt(self) -> bool:
         """A greeting that has not begun to sound is left alone as well: callers say hello when the line opens."""
@@ -188,7 +189,7 @@ class BargeIn:
     async def _interrupt(self, speech: _Speech) -> None:
         speech.counts = True
         if self._rules.resume_after_ms is None or speech.words or not await self._speaking.pause():
-            await self._speaking.stop(cancel=True)
+            await self._speaking.give_way(cancel=True)
         else:
             speech.is_weighed = True
             resume_after_s = self._rules.resume_after_ms / 1000
@@ -206,5 +207,5 @@ class BargeIn:
                 speech.counts = speech.counts or not is_resumed
         speech.is_weighed = False
         if speech.counts and not speech.is_answered:
-            await self._speaking.stop(cancel=True)
+            await self._speaking.give_way(cancel=True)
             await self._answer(speech)

@@ -25,7 +25,8 @@ class CallControl(Protocol):
     """One call in the hands of the network that carries it.
 
     Every method takes a bounded time and raises ToolError, in words for the model, for what the network refuses or does
-    not do in time; a call that is over by then is no error. None of them asks whether it is allowed: tools do.
+    not do in time, and for what one call does not get so often; a call that is over by then is no error. None of them
+    asks whether it is allowed: tools do.
     """
 
     async def transfer(self, to: Destination, *, ring_s: float, whisper: str | None) -> Outcome:
@@ -51,8 +52,12 @@ class CallControl(Protocol):
     async def start_recording(self) -> None:
         """Records the call, both sides, or goes on with a recording that is paused."""
 
-    async def pause_recording(self) -> None:
-        """Pauses the recording: silence stands in its place. Does nothing where none goes on."""
+    async def pause_recording(self) -> bool:
+        """Pauses the recording: silence stands in its place. False where none goes on, and nothing is done.
+
+        Raises ToolError also where it is not known that it is paused.
+        """
 
     @property
-    def is_recording(self) -> bool: ...
+    def is_recording(self) -> bool:
+        """Whether a recording goes on, or may go on: a network can fail to say whether it began, or paused, one."""

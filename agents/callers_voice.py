@@ -83,7 +83,7 @@ class CallersVoice:
         if self._weighed:
             await self._weighed.started(item_id)
         elif self._interrupts:
-            await self._speaking.stop(cancel=False)
+            await self._speaking.give_way(cancel=False)
         self._tell(Speech(active=True))
 
     def _stopped(self, item_id: str) -> None:

@@ -25,6 +25,7 @@ from agents.events import (
     ChannelStarted,
     ClientEvent,
     Closed,
+    DigitsEntered,
     EndReason,
     Error,
     ItemTruncate,
@@ -184,7 +185,7 @@ class Conversation:
         fillers = Fillers(self._speaking, self._floor, config.output_format)
         self._tool_calls = ToolCalls(session, self._speaking, fillers, self._results, self._start_task, emitter.emit)
         self._tool_calls.before, self._tool_calls.after = self._guardrails.before, self._guardrails.after
-        emitter.on("interrupted", lambda _: self._tool_calls.interrupted())
+        self._speaking.on_stop = self._tool_calls.note_interruptible
         self.is_muted = False
 
     @property
@@ -306,7 +307,7 @@ class Conversation:
             case ChannelCommit():
                 await self._session.commit()
             case ChannelInterrupt():
-                await self._speaking.stop(cancel=True)
+                await self._speaking.give_way(cancel=True)
             case ChannelDigit(digit):
                 self._watch.key_pressed()
                 await self._keypad.press(digit)
@@ -370,15 +371,21 @@ class Conversation:
 
     # ---- from the program ----
 
-    async def collect_digits(self, first_key_s: float, typing_s: float) -> str | None:
-        """What the caller types next, when they have heard the agent out, as `Keypad.collect` says.
+    async def collect_digits(self, first_key_s: float, typing_s: float) -> DigitsEntered | None:
+        """What the caller types next, as `Keypad.collect` says; the agent is asking for it until it was heard out.
 
         None also when the caller says something instead, and when the call ends.
         """
-        await self._speaking.wait_played(first_key_s)
-        turns = self._speaking.turns
+        speaking = self._speaking
+        turns = speaking.turns
+
+        def is_asking() -> bool:
+            nonlocal turns
+            turns = speaking.turns
+            return not speaking.is_settled or speaking.is_heard
+
         return await self._keypad.collect(
-            first_key_s, typing_s, lambda: self._speaking.turns != turns or self._ending.is_set()
+            first_key_s, typing_s, is_asking, lambda: speaking.turns != turns or self._ending.is_set()
         )
 
     @property
@@ -390,6 +397,15 @@ class Conversation:
         """Ends the conversation when the caller has heard all. Tools' answers are not spoken any more."""
         self._results.may_respond = False
         self.requests.end_when_played(reason, timeout_s)
+
+    def say_last(self, text: str, reason: EndReason, timeout_s: float) -> None:
+        """Has a text said to somebody who is not heard any more, and ends the conversation when they have heard it.
+
+        Does nothing once there are last words, or what is being said is the last.
+        """
+        if not self._speaking.has_last_words:
+            self.is_muted, self._results.may_respond = True, False
+            self.requests.end_when_played(reason, timeout_s, text)
 
     @property
     def approvals(self) -> Approvals:
@@ -419,7 +435,7 @@ class Conversation:
 
     def _on_key(self, agent: "RealtimeAgent") -> Callable[[], Awaitable[object]] | None:
         """What a key does to the agent while it speaks."""
-        return partial(self._speaking.stop, cancel=True) if agent.barge_in.on_key else None
+        return partial(self._speaking.give_way, cancel=True) if agent.barge_in.on_key else None
 
     # ---- to the model ----
 

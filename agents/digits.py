@@ -30,6 +30,10 @@ class Digits:
         self._pressed_at = 0.0
         self._unterminated_at: float | None = None
 
+    def use(self, rules: DigitRules) -> None:
+        """Other rules hold from the next key on. A terminator may still belong to an entry that is just complete."""
+        self._rules = rules
+
     @property
     def is_collecting(self) -> bool:
         """True while an entry has begun and is not complete."""

@@ -192,11 +192,15 @@ class ResponseCancel:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The answer to a `ToolCall`: `output` is JSON, or plain text; errors are text for the model to read."""
+    """The answer to a `ToolCall`: `output` is JSON, or plain text; errors are text for the model to read.
+
+    `has_failed` says for who does not read: the tool did not do it, as it failed, was refused or was stopped.
+    """
 
     kind: ClassVar[str] = "tool.result"
     call_id: str
     output: str
+    has_failed: bool = False
 
 
 ClientEvent = (
@@ -676,13 +680,18 @@ class UsageReport:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool was called (`output` None) or answered."""
+    """A tool was called, or its call is over: `output` is what the model is told of it.
+
+    `failure` says why the tool did not do it: it broke or took too long, it was not allowed, or the caller's voice
+    stopped it. With a failure and no output the call is over and the model is told nothing.
+    """
 
     kind: ClassVar[str] = "tool"
     call_id: str
     name: str
     arguments: str
     output: str | None = None
+    failure: Literal["error", "timeout", "refused", "stopped"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Floor:
             is_sounding = self._speaking.is_voice_heard if despite_recordings else self._speaking.is_heard
             if self._speaking.is_settled and not is_sounding:
                 return
-            if not await self._speaking.wait_played(LOOK_S if despite_recordings else PLAYED_S):
+            if not await self._speaking.wait_played(PLAYED_S, recordings=not despite_recordings):
                 continue  # somebody was interrupted, which changes whose turn it is
             if self._speaking.is_heard:
                 await asyncio.sleep(LOOK_S)

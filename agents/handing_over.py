@@ -14,9 +14,10 @@ from agents.handoffs import Handoff
 from agents.history import CallHistory
 from agents.lasting import LastingModel
 from agents.opening import Opening
-from agents.realtime import PastToolCall, RealtimeModel, SessionConfig, Transcription
+from agents.realtime import Past, RealtimeModel, SessionConfig, Transcription, past_id
 from agents.speaking import Spawn, Speaking
 from agents.switched_connection import SwitchedConnection
+from agents.taken_over import TakenOver
 from agents.tools.contract import BackgroundResult, ToolContext
 from agents.tools.toolbox import enter_toolkits
 
@@ -143,6 +144,7 @@ class HandingOver:
         """Lets the target's model have the conversation. Raises GatewayError when it cannot: nothing has changed."""
         await self._enter_toolkits(target)
         config = await self._opening.config_of(target)
+        target.idle_for(self._opening.context)  # what cannot be filled in must show while nothing has changed
         config = replace(config, greeting=None)
         here = self._config
         if (config.input_format, config.output_format) != (here.input_format, here.output_format):
@@ -158,14 +160,17 @@ class HandingOver:
         await self._wait_until(lambda: not self._speaking.is_owed, REPLY_S)
         if isinstance(self._config.transcription, Transcription):
             await self._wait_until(lambda: not self._is_being_written, WORDS_S)
-        handoffs = {*self._calls, call_id}
-        past = [
-            each
-            for each in self._line.past(self._history.past)
-            if not (isinstance(each, PastToolCall) and each.call_id in handoffs)
-        ]
-        connect = partial(self._opening.open_next, model, config, past, self._first_model)
-        for event in await self._line.switch(model, connect, config, past, call_id):
+        handoffs = frozenset(self._calls)
+
+        def past() -> tuple[Past, ...]:
+            return tuple(each for each in self._line.past(self._history.past) if past_id(each) not in handoffs)
+
+        def item_ids() -> tuple[str, ...]:
+            return tuple(item.item_id for item in self._history.items)
+
+        taken_over = TakenOver(past, item_ids, has_items=model.capabilities.delete)
+        connect = partial(self._opening.open_next, model, config, self._first_model, taken_over)
+        for event in await self._line.switch(model, connect, config, taken_over, call_id):
             await self._send(event)
 
     @property

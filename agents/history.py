@@ -75,9 +75,11 @@ class CallHistory:
         return entry is not None and entry.role is None
 
     def is_sounding(self, item_id: str) -> bool:
-        """Whether the agent is still saying it, or the caller has not heard it to its end."""
-        entry = self._unsettled.get(item_id)
-        if entry is None or not entry.is_spoken:
+        """Whether somebody is still saying it, or the caller has not heard it to its end."""
+        entry = self._entries.get(item_id)
+        if entry and item_id == self._speaking:
+            return entry.status == "in_progress"
+        if entry is None or item_id not in self._unsettled or not entry.is_spoken:
             return False
         is_unheard = self._knows_heard and not (entry.heard_ms and entry.is_all(entry.heard_ms))
         return entry.status == "in_progress" or is_unheard
@@ -86,7 +88,8 @@ class CallHistory:
 
     def take(self, event: ServerEvent) -> Items:
         """Takes what the model says. A piece of audio is counted; it changes nothing that is told, but a new item."""
-        changed = self._take(event)
+        is_deleted = self._entries.was_deleted(getattr(event, "item_id", ""))  # its words may still be on their way
+        changed = () if is_deleted else self._take(event)
         whole = self._sound.take(event) if self._sound else None
         entry = self._entries.get(whole) if whole else None
         return self._views(entry) if entry else changed
@@ -118,7 +121,7 @@ class CallHistory:
                 self._speaking = None
                 return self._new(item_id, "user")
             case AudioInputCleared() if self._speaking:
-                return self.delete(self._speaking)
+                return self._remove(self._speaking)
             case ItemCreated(item_id, role, previous_item_id):
                 return self._place(item_id, role, previous_item_id)
             case ItemDeleted(item_id):
@@ -142,7 +145,11 @@ class CallHistory:
         return self._views(entry)
 
     def delete(self, item_id: str) -> Items:
-        """The item is no longer part of the call."""
+        """The item is no longer part of the call, whatever the model still tells of it."""
+        self._entries.delete(item_id)
+        return self._remove(item_id)
+
+    def _remove(self, item_id: str) -> Items:
         if item_id not in self._entries:
             return ()
         entry = self._forget(item_id)

@@ -9,6 +9,9 @@ from agents.history_item import Entry
 MAX_ITEMS: Final = 6000
 """Items remembered: a call of four hours with a new one every 2.4 seconds. The oldest are forgotten first."""
 
+MAX_DELETED: Final = 200
+"""Deleted items that are remembered, the latest: what is still told of one comes within seconds."""
+
 
 class HistoryOrder:
     """Entries by id, and in order."""
@@ -16,6 +19,7 @@ class HistoryOrder:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._order: list[str] = []
+        self._deleted: dict[str, None] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         return (self._entries[item_id] for item_id in self._order)
@@ -35,6 +39,7 @@ class HistoryOrder:
             at = self._order.index(previous_item_id) + 1
         self._order.insert(at, entry.item_id)
         self._entries[entry.item_id] = entry
+        self._deleted.pop(entry.item_id, None)
         return self._order[0] if len(self._order) > MAX_ITEMS else None
 
     def move(self, item_id: str, previous_item_id: str | None) -> bool:
@@ -52,3 +57,12 @@ class HistoryOrder:
         """Takes out an item that is there."""
         self._order.remove(item_id)
         return self._entries.pop(item_id)
+
+    def delete(self, item_id: str) -> None:
+        """Remembers that an item is no part of the call, until one of that id is added again."""
+        self._deleted[item_id] = None
+        while len(self._deleted) > MAX_DELETED:
+            del self._deleted[next(iter(self._deleted))]
+
+    def was_deleted(self, item_id: str) -> bool:
+        return item_id in self._deleted

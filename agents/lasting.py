@@ -18,6 +18,7 @@ from agents.realtime import (
     ClientCredential,
     RealtimeAuthenticateOptions,
     RealtimeConnectOptions,
+    past_id,
 )
 from agents.succession import for_others
 
@@ -56,6 +57,8 @@ class LastingModel:
         """A connection to the first model that can be reached. Raises what the last of them raised."""
         options = options or RealtimeConnectOptions()
         elsewhere = replace(for_others(options), resume=None)
+        told_again = {past_id(each) for each in options.call.past} if options.call else set()
+        before = tuple(each for each in options.history if past_id(each) not in told_again)
         asked, steps = in_order(self.candidates)
         failure: GatewayError | None = None
         timeout_s = CONNECT_TIMEOUT_S if len(self.candidates) > 1 else None
@@ -73,7 +76,8 @@ class LastingModel:
             if not is_first:
                 steps.append(ModelStep("replaced", candidate.name))
                 log.info("the conversation begins with %s", candidate.name)
-            return LastingConnection(self.candidates, Leg(candidate, connection), replace(options, abort=None), steps)
+            later = replace(options, abort=None, history=before)
+            return LastingConnection(self.candidates, Leg(candidate, connection), later, steps)
         assert failure
         raise failure
 

@@ -9,8 +9,6 @@ from agents.realtime import (
     AudioFormat,
     OngoingCall,
     Past,
-    PastMessage,
-    PastToolCall,
     RealtimeConnection,
     RealtimeConnectOptions,
     RealtimeModel,
@@ -18,6 +16,7 @@ from agents.realtime import (
     SessionConfig,
 )
 from agents.succession import for_others
+from agents.taken_over import TakenOver
 from agents.tracing.told import config_fields
 
 if TYPE_CHECKING:
@@ -52,9 +51,9 @@ class Opening:
         return await self._connect(model, config, replace(self._given, call=self._call))
 
     async def open_next(
-        self, model: RealtimeModel, config: SessionConfig, history: Sequence[Past], first: RealtimeModel
+        self, model: RealtimeModel, config: SessionConfig, first: RealtimeModel, taken_over: TakenOver
     ) -> RealtimeConnection:
-        """A connection that goes on with the conversation, with `history`, not yet entered. Raises as `open` does.
+        """A connection that goes on with the conversation that it takes over, not yet entered. Raises as `open` does.
 
         Key, credential and provider options of the session are for its `first` model.
         """
@@ -63,8 +62,8 @@ class Opening:
             given,
             resume=None,
             abort=None,
-            history=(*given.history, *history),
-            call=_SinceThen(self._call, history),
+            history=(*given.history, *taken_over.began_with),
+            call=_TakenOverCall(self._call, taken_over),
         )
         return await self._connect(model, config, options if model is first else for_others(options))
 
@@ -88,16 +87,16 @@ class Opening:
         return await self._options.transport.connect(model, options)
 
 
-class _SinceThen:
-    """The call, for a model that knows its beginning: what was said before is not told again."""
+class _TakenOverCall:
+    """The call, for a model that may have to go on with it once more: as that model was told of it."""
 
-    def __init__(self, call: OngoingCall, known: Sequence[Past]) -> None:
+    def __init__(self, call: OngoingCall, taken_over: TakenOver) -> None:
         self._call = call
-        self._known = {each.item_id for each in known if not isinstance(each, PastToolCall)}
+        self._taken_over = taken_over
 
     @property
-    def past(self) -> Sequence[PastMessage]:
-        return [message for message in self._call.past if message.item_id not in self._known]
+    def past(self) -> Sequence[Past]:
+        return self._taken_over.past
 
     @property
     def is_quiet(self) -> bool:

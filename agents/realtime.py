@@ -202,6 +202,11 @@ class PastToolCall:
 Past = PastMessage | PastToolCall
 
 
+def past_id(past: Past) -> str:
+    """The id of the message, or of the call."""
+    return past.call_id if isinstance(past, PastToolCall) else past.item_id
+
+
 # ---- what a model can do ----
 
 
@@ -286,8 +291,12 @@ class OngoingCall(Protocol):
     """What a model that outlives its connections asks of the conversation."""
 
     @property
-    def past(self) -> Sequence[PastMessage]:
-        """What was said so far, in order: of the agent's words those that were heard or will be."""
+    def past(self) -> Sequence[Past]:
+        """What was said so far, in order: of the agent's words those that were heard or will be.
+
+        What a connection began with in `history` is there as well, as it stands now, where it is of this conversation;
+        so are tool calls of agents who had it before.
+        """
 
     @property
     def is_quiet(self) -> bool:

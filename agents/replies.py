@@ -63,8 +63,12 @@ class Replies:
             self._sent, self._is_unwanted = create.event_id, False
         return create
 
+    def is_last_sent(self, event_id: str | None) -> bool:
+        """Whether this is the request that was sent last."""
+        return event_id is not None and event_id == self._sent
+
     def forget_waiting(self) -> None:
-        """Drops what is wanted and was not asked for yet."""
+        """Drops what is wanted and was not asked for yet, but for the answer to tools' results in the caller's turn."""
         self._sequencer.forget_waiting()
 
     def ask_after_tools(self) -> None:

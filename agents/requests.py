@@ -107,10 +107,16 @@ class Requests:
         """Waits until the caller heard the agent out and has nothing to add, as `Goodbye.wait` says."""
         return await self._goodbye.wait(response_id, timeout_s)
 
-    def end_when_played(self, reason: EndReason, timeout_s: float) -> None:
-        """Ends the conversation when `wait_played` would return."""
+    def end_when_played(self, reason: EndReason, timeout_s: float, last_words: str | None = None) -> None:
+        """Ends the conversation when `wait_played` would return; `last_words` are said first, in place of all else.
+
+        What nobody has asked for until now is not said any more.
+        """
+        self._speaking.only_what_was_asked()
 
         async def wait() -> None:
+            if last_words is not None:
+                await self._speaking.say_last(last_words)
             await self.wait_played(timeout_s)
             self._end(reason)
 

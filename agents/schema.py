@@ -376,6 +376,10 @@ class AgentSpec(Spec):
         found += [(("idle", i, "say"), step.say) for i, step in enumerate(self.idle) if step.say]
         fillers = [(i, rules.filler) for i, rules in enumerate(self.tool_rules)]
         found += [(("tool_rules", i, "filler", "say"), each.say) for i, each in fillers if each and each.say]
+        if self.transfer.whisper:
+            found.append((("transfer", "whisper"), self.transfer.whisper))
+        if self.outbound and self.outbound.voicemail:
+            found.append((("outbound", "voicemail"), self.outbound.voicemail))
         if self.script:
             found += [(("script", *path), text) for path, text in self.script.templates()]
         return found

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from agents.spec import Sentence, Spec
+from agents.templates import texts_in
 from agents.tools.spec import TOOL_NAME
 
 _ACTION: Any = Field(None, pattern=TOOL_NAME, description="The tool to call when the answer was said, such as hang_up.")
@@ -86,8 +87,7 @@ class ScriptSpec(Spec):
                 found += [((*path, "answer", j), answer) for j, answer in enumerate(intent.answer)]
         found += [(("no_match", i, "answer"), step.answer) for i, step in enumerate(self.no_match)]
         for place, step in self.actions():
-            texts = [(name, value) for name, value in step.arguments.items() if isinstance(value, str)]
-            found += [((*place, "arguments", name), text) for name, text in texts]
+            found += texts_in(step.arguments, (*place, "arguments"))
         return found
 
     def actions(self) -> list[tuple[tuple[str | int, ...], ActionSpec]]:

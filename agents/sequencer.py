@@ -93,9 +93,11 @@ class ResponseSequencer:
                 self._plain = refused
 
     def forget_waiting(self) -> None:
-        """Drops requests that were not sent yet."""
+        """Drops requests that were not sent yet; that for tools' results only outside the caller's turn."""
         self._worded.clear()
-        self._plain = self._after_tools = None
+        self._plain = None
+        if not self._is_callers_turn:
+            self._after_tools = None
 
     def cancel(self) -> bool:
         """True when the model must be told to stop: once per response."""

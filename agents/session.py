@@ -18,6 +18,7 @@ from agents.events import (
     AudioInputCommit,
     Closed,
     ConnectionStatus,
+    DigitsEntered,
     EndReason,
     HistoryUpdated,
     SessionEvent,
@@ -84,7 +85,7 @@ class RealtimeSession:
         self._conversation: Conversation | None = None
         self._closed: Closed | None = None
         self._trace: SessionTrace | None = None
-        self._digits = ""
+        self._entry = DigitsEntered("")
 
     @property
     def id(self) -> str | None:
@@ -110,7 +111,12 @@ class RealtimeSession:
     @property
     def digits(self) -> str:
         """What `collect_digits` gave last, secrets too: for tools, which may need what the model must not know."""
-        return self._digits
+        return self._entry.digits
+
+    @property
+    def are_digits_secret(self) -> bool:
+        """Whether `digits` were typed as a secret, of which no model may learn more than the length."""
+        return self._entry.sensitive
 
     @property
     def is_caller_speaking(self) -> bool:
@@ -305,11 +311,21 @@ class RealtimeSession:
         """Has the agent say a text word for word, as soon as it says nothing else."""
         await self._live().requests.say(text)
 
+    def say_last(self, text: str, reason: EndReason = "agent", *, timeout_s: float = PLAYBACK_TIMEOUT_S) -> None:
+        """Has the agent say a text word for word in place of all else, to a machine, and ends the call when it played.
+
+        From here on the far end is not heard, and responses that the model begins by itself are cancelled and silent.
+        The call ends after `timeout_s` at the latest. Does not wait for it. A call has one last word: does nothing
+        after another `say_last`, or after `close(after_playback=True)`.
+        """
+        self._live().say_last(text, reason, timeout_s)
+
     async def hold(self, music: Path | None = None, *, is_reminded: bool = True) -> None:
         """Puts the caller on hold: they hear a WAV file, or a quiet melody, and the model does not hear them.
 
         It ends by `resume()`, when the agent speaks, and unless `is_reminded` is False, after two minutes: then the
-        model is told. Raises ConfigError for a file that cannot be played.
+        model is told. On hold already, they hear the file in place of what was played, and without `is_reminded` no
+        reminder comes any more. Raises ConfigError for a file that cannot be played.
         """
         await self._live().hold.begin(music, REMIND_AFTER_S if is_reminded else None)
 
@@ -320,12 +336,15 @@ class RealtimeSession:
     async def collect_digits(self, first_key_s: float, typing_s: float) -> str | None:
         """Waits for what the caller types, as the agent's `keys` say when an entry is complete.
 
-        The caller first hears the agent out; then they have so long for the first key, and so long to type. None when
-        the time ran out, when they said something instead, and when the call ended.
+        Once they have heard the agent out, they have so long for the first key, and so long to type; what they type
+        before that counts as well. None when the time ran out, when they said something instead, and when the call
+        ended.
         """
         entry = await self._live().collect_digits(first_key_s, typing_s)
-        self._digits = entry if entry is not None else self._digits
-        return entry
+        if entry is None:
+            return None
+        self._entry = entry
+        return entry.digits
 
     async def hand_over(self, to: Handoff, call: ToolContext, reason: str = "") -> object:
         """Lets another agent go on with the conversation: what the tool of a handoff does. Gives the tool's answer.

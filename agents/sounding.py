@@ -77,10 +77,9 @@ class Sounding:
             self._kept.forget(item)
         return self._offsets_ms.pop(item, 0)
 
-    async def wait_played(self, timeout_s: float) -> None:
-        """Waits, at most so long, until all that the line has was heard or dropped."""
-        if self._channel:
-            await self._channel.wait_played(timeout_s)
+    async def wait_played(self, timeout_s: float) -> bool:
+        """Waits, at most so long, until all that the line has was heard or dropped. False when the time ran out."""
+        return self._channel is None or await self._channel.wait_played(timeout_s)
 
     async def close(self) -> None:
         if self._channel:

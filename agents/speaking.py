@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from math import inf
 from typing import Final
 
@@ -27,7 +27,7 @@ from agents.events import (
 )
 from agents.history import CallHistory, HistoryItem
 from agents.realtime import RealtimeChannel, SpokenItem
-from agents.replies import Replies
+from agents.replies import BUSY, Replies
 from agents.sounding import Sounding
 
 Send = Callable[[ClientEvent], Awaitable[None]]
@@ -37,6 +37,12 @@ _RECORDING = "recording-"
 
 RESULT_KNOWN_S: Final = 0.5
 """How long after a tool's result was sent a response of the model's own surely knows of it: a slow round trip."""
+
+PLAYED_LOOK_S: Final = 0.25
+"""How often it is looked whether the agent was heard out where a recording sounds behind its words."""
+
+VOICE_LOOK_S: Final = 5.0
+"""How often it is looked whether one does: longer than a line waits for late news of what it played."""
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], asyncio.Task[None] | None]
 """Runs a function beside the rest of the conversation, under a name. None once the conversation is ending."""
@@ -92,6 +98,13 @@ class Speaking:
         self._silencing = asyncio.Lock()
         self._is_over = False
         self._is_away = False
+        self._has_last_words = False
+        self._refusals: list[asyncio.Event] = []
+        self.is_on_hold = False
+        """Whether the caller hears music until they are taken back. Whoever puts them on hold says so here."""
+        self.on_stop: Callable[[], Callable[[], object]] | None = None
+        """Asked when somebody stops the agent, but not when its line leaves; what it gives is called if that was an
+        interruption, which may be known much later."""
         self.usage = Usage()
 
     @property
@@ -120,6 +133,11 @@ class Speaking:
         return self._is_away
 
     @property
+    def has_last_words(self) -> bool:
+        """True once `only_what_was_asked` was called: nothing else is taken up any more."""
+        return self._has_last_words
+
+    @property
     def turns(self) -> int:
         """How many turns were taken up for an answer: each plain request, and each response that nobody asked for."""
         return self._turns
@@ -139,6 +157,16 @@ class Speaking:
         return self.is_heard and not all(_is_recording(item.item_id) for item in self._sounding.items)
 
     @property
+    def is_recording_heard(self) -> bool:
+        """True while the caller has not heard all that `play_recording` plays."""
+        return self.is_heard and any(_is_recording(item.item_id) for item in self._sounding.items)
+
+    @property
+    def is_only_music(self) -> bool:
+        """True while a caller on hold hears no voice: no sound or key of theirs interrupts anything."""
+        return self.is_on_hold and not self.is_voice_heard
+
+    @property
     def is_greeting(self) -> bool:
         """True while the greeting is still to be heard."""
         is_sounding = any(self._replies.is_greeting(item.response_id) for item in self._sounding.items)
@@ -148,23 +176,55 @@ class Speaking:
 
     async def greet(self, text: str) -> None:
         """Asks for the greeting, which `is_greeting` follows until it was heard."""
-        self._replies.ask(say=text, is_greeting=True)
-        await self._advance()
+        if not self._has_last_words:
+            self._replies.ask(say=text, is_greeting=True)
+            await self._advance()
 
     async def request(self, *, say: str | None = None, instructions: str | None = None) -> None:
-        """Asks for a response as soon as none is under way."""
+        """Asks for a response as soon as none is under way. Does nothing after the last words."""
+        if self._has_last_words:
+            return
         self._turns += say is None
         self._replies.ask(say=say, instructions=instructions)
         await self._advance()
 
+    def only_what_was_asked(self) -> None:
+        """Whatever the model says without having been asked for it before is cancelled from here on, and silent."""
+        self._has_last_words = True
+
+    async def say_last(self, text: str) -> None:
+        """Stops the agent, and has a text said in place of all that waits to be said. Nothing is said after it."""
+        self._has_last_words = True
+        await self.stop(cancel=True)
+        self._replies.forget_waiting()
+        self._replies.ask(say=text)
+        await self._advance()
+
+    @contextlib.contextmanager
+    def refusing_unasked(self) -> Iterator[asyncio.Event]:
+        """Meanwhile a response that the model begins of its own accord is cancelled, and nothing of it is heard.
+
+        The event is set when a response begins, whoever wanted it.
+        """
+        has_begun = asyncio.Event()
+        self._refusals.append(has_begun)
+        try:
+            yield has_begun
+        finally:
+            self._refusals.remove(has_begun)
+
     async def created(self, response_id: str) -> None:
-        if not self._replies.is_busy:
+        is_unasked = not self._replies.is_busy
+        if is_unasked:
             self._turns += 1
             if self._now() - self._result_at >= RESULT_KNOWN_S:
                 self._replies.forget_after_tools()
         cancel = self._replies.created(response_id)
-        if self._is_away and self._replies.silence(is_cancelled=True):  # one of the model's own, which nobody hears
+        is_unwanted = self._is_away or (is_unasked and bool(self._has_last_words or self._refusals))
+        if is_unwanted and self._replies.silence(is_cancelled=True):  # one of the model's own, which nobody hears
             cancel = self._replies.cancel()
+        for refusal in self._refusals:
+            refusal.set()
         self._note_whether_settled()
         self._tell(Response(response_id))
         if cancel:
@@ -185,6 +245,8 @@ class Speaking:
 
     async def refused(self, error: SessionError) -> None:
         """The model refuses what was asked for, if this error is about that."""
+        if self._has_last_words and error.code == BUSY and self._replies.is_last_sent(error.event_id):
+            await self.stop(cancel=True)  # a response of the model's own, which began in place of the one asked for
         self._replies.refused(error)
         await self._advance()
 
@@ -255,7 +317,8 @@ class Speaking:
 
         False, and nothing is played, while the agent is in the middle of saying something, or is to be silent.
         """
-        if self._item or self._cuts or self._sounding.is_paused or self._is_over or self._is_away:
+        is_to_be_silent = self._is_over or self._is_away or self._has_last_words
+        if self._item or self._cuts or self._sounding.is_paused or is_to_be_silent:
             return False
         self._recordings += 1
         item = SpokenItem("", f"{_RECORDING}{self._recordings}")
@@ -297,10 +360,11 @@ class Speaking:
             if self._sounding.has_line and not (known and known.total_ms):
                 await self._send(ItemTruncate(item.item_id, item.content_index, 0))
 
-    async def wait_played(self, timeout_s: float) -> bool:
+    async def wait_played(self, timeout_s: float, *, recordings: bool = False) -> bool:
         """Waits, at most so long, until the agent has no more to say and the caller heard it all, or the call is over.
 
-        False when the caller interrupted meanwhile.
+        What `play_recording` plays, such as music, is waited for only with `recordings`. False when the caller
+        interrupted meanwhile.
         """
         before = self._interruptions
         unsettlings = -1
@@ -309,10 +373,24 @@ class Speaking:
                 while unsettlings != self._unsettlings:
                     await self._settled.wait()
                     unsettlings = self._unsettlings
-                    await self._sounding.wait_played(timeout_s)
+                    if recordings:
+                        await self._sounding.wait_played(timeout_s)
+                    await self._wait_voice_played()
         return self._interruptions == before
 
+    async def _wait_voice_played(self) -> None:
+        """Waits until the caller heard all that the line has of the agent's voice, or it is paused."""
+        while self.is_voice_heard and not self._sounding.is_paused:
+            if self.is_recording_heard:
+                await asyncio.sleep(PLAYED_LOOK_S)
+            elif await self._sounding.wait_played(VOICE_LOOK_S):
+                return
+
     # ---- stopping: one path for every cause ----
+
+    async def give_way(self, *, cancel: bool) -> asyncio.Task[None] | None:
+        """Stops for a sound or a key of the caller's, as `stop` does; does nothing while they are on hold."""
+        return None if self.is_only_music else await self.stop(cancel=cancel)
 
     async def stop(self, *, cancel: bool) -> asyncio.Task[None] | None:
         """Silences the line, then tells the model. `cancel` is false where the model stops its response by itself.
@@ -344,9 +422,10 @@ class Speaking:
             await self._advance()
             return None
         self._replies.greeting_stopped()
+        on_interrupted = self.on_stop() if self.on_stop and not self._is_away else None
         if cancel and (cancelling := self._replies.cancel()):
             await self._send(cancelling)
-        return self._spawn(lambda: self._truncate(cut, is_responding), "truncate")
+        return self._spawn(lambda: self._truncate(cut, is_responding, on_interrupted), "truncate")
 
     async def _cut(self) -> Cut:
         """Silences the line, if a pause has not. From here on no response is asked for until the cut is settled."""
@@ -357,12 +436,14 @@ class Speaking:
         await self._sounding.silence(cut)
         return cut
 
-    async def _truncate(self, cut: Cut, is_responding: bool) -> None:
+    async def _truncate(self, cut: Cut, is_responding: bool, on_interrupted: Callable[[], object] | None) -> None:
         unheard = await cut.unheard()
         heard, changed = await self._tell_model(cut, unheard)
         if unheard or is_responding:
             first = self._history.item(heard[0].item_id) if heard else None
             self._tell(Interrupted(heard, (first and first.heard_text) or ""))
+            if on_interrupted:
+                on_interrupted()
         else:
             self._interruptions -= 1  # all was heard by the time the line fell silent
         tell_changed(self._emitter, changed)
@@ -374,9 +455,10 @@ class Speaking:
     ) -> tuple[tuple[Heard, ...], tuple[HistoryItem, ...]]:
         """Lets the model know what was not heard of what it said. Gives that, and what it changes in the history."""
         heard = tuple(each for each in unheard if not _is_recording(each.item_id))
+        changed = self._settle(cut, heard)  # first: a model that others' words were told to is told of them anew
         for each in heard:
             await self._send(ItemTruncate(each.item_id, each.content_index, each.heard_ms))
-        return heard, self._settle(cut, heard)
+        return heard, changed
 
     def _settle(self, cut: Cut, heard: tuple[Heard, ...]) -> tuple[HistoryItem, ...]:
         """Lets the history know what the caller heard of what was cut, and of nothing that came after it."""
@@ -397,13 +479,13 @@ class Speaking:
     async def pause(self) -> bool:
         """Silences the line without telling the model, for as long as it takes to know whether somebody speaks.
 
-        False when nothing was playing; else, paused before or not, `resume` or `stop` must follow. What comes meanwhile
-        is kept. Raises ChannelError when the line breaks.
+        False when nothing was playing, or music for a caller on hold; else, paused before or not, `resume` or `stop`
+        must follow. What comes meanwhile is kept. Raises ChannelError when the line breaks.
         """
         async with self._silencing:
             if self._sounding.is_paused:
                 return True
-            pause = self._sounding.pause()
+            pause = None if self.is_only_music else self._sounding.pause()
             if pause is None:
                 return False
             self._note_whether_settled()

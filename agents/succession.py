@@ -9,7 +9,7 @@ from agents.candidates import Candidate, in_order, is_permanent
 from agents.errors import ConfigError, GatewayError, ProviderError
 from agents.events import ModelStep
 from agents.leg import Leg
-from agents.realtime import Past, PastToolCall, RealtimeConnectOptions, SessionResumeConfig
+from agents.realtime import Past, RealtimeConnectOptions, SessionResumeConfig, past_id
 from agents.unfinished import Unfinished
 
 SHORTEST_ATTEMPT_S: Final = 0.25
@@ -110,7 +110,7 @@ class Succession:
             async with asyncio.timeout(timeout_s):
                 connection = await candidate.open(options, timeout_s)
                 began_at = last.session_began_at if handle else None
-                told = [] if handle else [_id(past) for past in options.history]
+                told = [] if handle else [past_id(past) for past in options.history]
                 leg = Leg(candidate, connection, told, began_at)
                 self._legs = [each for each in self._legs if not each.is_over] + [leg]
                 await leg.enter(self._tasks)
@@ -145,7 +145,3 @@ class Succession:
 def for_others(options: RealtimeConnectOptions) -> RealtimeConnectOptions:
     """The options without what is for the first model only."""
     return replace(options, credential=None, api_key=None, provider_options={})
-
-
-def _id(past: Past) -> str:
-    return past.call_id if isinstance(past, PastToolCall) else past.item_id

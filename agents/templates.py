@@ -1,11 +1,13 @@
 """Fills `{{ variables }}` in operators' texts, in Jinja's sandbox, where a missing variable is an error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from agents.allowed import FieldPath
 from agents.errors import ConfigError
 
 
@@ -33,12 +35,35 @@ def render(text: str, variables: Mapping[str, object], encode: Callable[[object]
         raise ConfigError(f"cannot fill in {text[:80]!r}: {error}") from error
 
 
+def filled(part: object, variables: Mapping[str, object]) -> object:
+    """Something like JSON with every text in it filled in, however deep. Raises ConfigError as `render` does."""
+    match part:
+        case str():
+            return render(part, variables)
+        case dict():
+            return {name: filled(value, variables) for name, value in part.items()}
+        case list():
+            return [filled(value, variables) for value in part]
+        case _:
+            return part
+
+
 def undeclared(text: str) -> set[str]:
     """Names of the variables that the text needs. Raises ValueError for a broken template."""
     try:
         return meta.find_undeclared_variables(_SANDBOX.parse(text))
     except TemplateError as error:
         raise ValueError(f"broken template: {error}") from error
+
+
+def texts_in(part: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, str]]:
+    """Every text of something like JSON, however deep, with the path to it."""
+    match part:
+        case str():
+            yield path, part
+        case dict() | list():
+            for name, value in part.items() if isinstance(part, dict) else enumerate(part):
+                yield from texts_in(value, (*path, name))
 
 
 def attributes(text: str, name: str) -> set[str]:

@@ -26,7 +26,7 @@ from agents.events import (
     ToolResult,
     TranscriptInput,
 )
-from agents.realtime import Past, PastMessage, PastToolCall, SessionConfig, TurnDetection
+from agents.realtime import Past, PastToolCall, SessionConfig, TurnDetection, past_id
 
 LOST: Final = "connection lost"
 """The reason of a response that its connection took along."""
@@ -106,6 +106,11 @@ class Unfinished:
         return self._turn is not None
 
     @property
+    def open_item(self) -> str | None:
+        """The caller's turn that another connection would hear again; None when there is none, or it has no id yet."""
+        return (self._turn.item_id or None) if self._turn else None
+
+    @property
     def is_asked(self) -> bool:
         """True while a response that was asked for has not begun."""
         return self._requested is not None
@@ -126,14 +131,18 @@ class Unfinished:
         """Whether the present connection knows of this tool call."""
         return call_id in self._calls_here
 
-    def with_tool_calls(self, past: Sequence[PastMessage]) -> tuple[Past, ...]:
-        """What was said, and among it the tool calls that were answered, each where it was made."""
+    def with_tool_calls(self, past: Sequence[Past]) -> tuple[Past, ...]:
+        """What was said, and among it the tool calls that were answered, each where it was made, unless it is there."""
         told: list[Past] = []
-        answered = {call_id: call for call_id, call in self.tool_calls.items() if call.output is not None}
-        known = {message.item_id for message in past}
-        for message in past:
-            told.append(message)
-            told += [call for id_, call in answered.items() if self._called_after.get(id_) == message.item_id]
+        known = {past_id(each) for each in past}
+        answered = {
+            call_id: call
+            for call_id, call in self.tool_calls.items()
+            if call.output is not None and call_id not in known
+        }
+        for each in past:
+            told.append(each)
+            told += [call for id_, call in answered.items() if self._called_after.get(id_) == past_id(each)]
         return (*(call for id_, call in answered.items() if self._called_after.get(id_) not in known), *told)
 
     # ---- what passes ----

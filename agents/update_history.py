@@ -64,7 +64,7 @@ def history_change(history: CallHistory, wanted: NewHistory) -> HistoryChange:
     was in progress when it was looked at stays as it has become.
 
     Raises ConfigError for what a model cannot be told again: the agent's speech, audio, the call of a tool; and for an
-    id twice, a role or a text that cannot be, and for deleting what the caller still hears the agent say.
+    id twice, a role or a text that cannot be, and for deleting what somebody is saying or the caller still hears.
     """
     present = history.items
     items = tuple(wanted(present) if callable(wanted) else wanted)

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
 from agents.agent import RealtimeAgent
-from agents.tools.toolbox import all_tools, enter_toolkits
+from agents.tools.toolbox import enter_all_toolkits
 from gateway.addresses import MEDIA_PATH
 from gateway.calls import Calls
 from gateway.calls_api import CallsApi
@@ -45,8 +45,7 @@ def make_app(
                 if isinstance(agent.model, AbstractAsyncContextManager):
                     log.info("warming up %s", name)
                     await stack.enter_async_context(agent.model)
-                await enter_toolkits(agent, stack)
-                await all_tools(agent)  # which refuses two tools of one name
+            await enter_all_toolkits(list(agents.values()), stack)
             await stack.enter_async_context(calls)
             if placing:
                 await stack.enter_async_context(placing)

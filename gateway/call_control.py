@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from agents.agent import CallContext
 from agents.call_control import Destination, Outcome
@@ -31,15 +31,22 @@ from gateway.rest import RestFailed, TwilioRest
 from gateway.warm_transfer import WarmTransfer
 
 if TYPE_CHECKING:
-    from gateway.calls import Call
-
-T = TypeVar("T")
+    from gateway.call import Call
 
 LEAST_RING_S: Final = 5
 MOST_RING_S: Final = 120
 """Twilio's least, and what an agent's file may ask for."""
 
 DIGITS: Final = re.compile(r"[0-9A-D*#w]{1,32}")
+MAX_RINGS: Final = 5
+"""Times that one call may have others rung: whom nobody reached by then, nobody reaches in this call."""
+
+MAX_TEXTS: Final = 5
+"""Text messages that one call may send: callers can claim any number, and some numbers earn from each text."""
+
+CURRENT_RECORDING: Final = "Twilio.CURRENT"
+"""Stands for the SID of a call's latest recording, which is not known when Twilio's answer was lost."""
+
 KEY_S: Final = 0.5
 """Longest that Twilio takes over a key, and what `w` waits."""
 
@@ -65,11 +72,13 @@ class TwilioCallControl:
         self._recording: str | None = None
         self._is_recording = False
         self._recording_changes = asyncio.Lock()
+        self._rings = self._texts = 0
 
     # ---- putting through ----
 
     async def transfer(self, to: Destination, *, ring_s: float, whisper: str | None) -> Outcome:
         with self._alone():
+            self._count_ring()
             transfer = ColdTransfer(self._call, to, whisper, connect=self.connect, finish=self._finish)
             errand = self._errands.add(transfer)
             rings_s = _whole_ring_s(ring_s)
@@ -83,7 +92,8 @@ class TwilioCallControl:
             )
             transfer.begin()
             try:
-                is_live = await self.redirect(document, away_s=rings_s + AFTER_RING_S + RETURN_S)
+                away_s = rings_s + AFTER_RING_S + transfer.whisper_s + RETURN_S
+                is_live = await self.redirect(document, away_s=away_s)
             except ToolError:
                 transfer.decide("failed")
                 raise
@@ -98,6 +108,7 @@ class TwilioCallControl:
     async def warm_transfer(self, to: Destination, *, ring_s: float, briefing: str) -> Outcome:
         with self._alone():
             sender, rings_s = self._sender(), _whole_ring_s(ring_s)
+            self._count_ring()
             transfer = WarmTransfer(
                 self._call, self._rest, to, briefing, redirect=self._redirect_for_good, finish=self._finish
             )
@@ -114,6 +125,11 @@ class TwilioCallControl:
                 )
 
             return await transfer.run(place, rings_s)
+
+    def _count_ring(self) -> None:
+        if self._rings >= MAX_RINGS:
+            raise ToolError(f"others were rung {MAX_RINGS} times in this call, which is as often as one call may")
+        self._rings += 1
 
     # ---- the caller's leg ----
 
@@ -175,6 +191,9 @@ class TwilioCallControl:
     # ---- beside the conversation ----
 
     async def send_sms(self, to: str, text: str, *, sender: str | None) -> None:
+        if self._texts >= MAX_TEXTS:
+            raise ToolError(f"{MAX_TEXTS} messages were sent in this call, which is as many as one call may")
+        self._texts += 1
         try:
             await self._rest.send_message(to=to, sender=sender or self._sender(), body=text)
         except RestFailed as error:
@@ -182,25 +201,47 @@ class TwilioCallControl:
 
     async def start_recording(self) -> None:
         async with self._recording_changes:
+            if self._is_recording and self._recording is None:
+                await self._pause_recording()  # which says whether there is any
             if self._is_recording:
                 return
-            sid, known = self._call.sid, self._recording
-            if known:
-                await _of_live_call(self._rest.resume_recording(sid, known))
+            sid, told = self._call.sid, self._at.of(RECORDING_STATUS_PATH)
+            if self._recording:
+                await self._change_recording(self._rest.resume_recording(sid, self._recording), is_on=True)
             else:
-                told = self._at.of(RECORDING_STATUS_PATH)
-                self._recording = await _of_live_call(self._rest.start_recording(sid, told))
-            self._is_recording = self._recording is not None
+                await self._change_recording(self._rest.start_recording(sid, told), is_on=True)
 
-    async def pause_recording(self) -> None:
+    async def pause_recording(self) -> bool:
         async with self._recording_changes:
-            if self._is_recording and self._recording:
-                await _of_live_call(self._rest.pause_recording(self._call.sid, self._recording))
-                self._is_recording = False
+            return self._is_recording and await self._pause_recording()
 
     @property
     def is_recording(self) -> bool:
         return self._is_recording
+
+    async def _pause_recording(self) -> bool:
+        """False when there is no recording, which was not known."""
+        known = self._recording or CURRENT_RECORDING
+        await self._change_recording(self._rest.pause_recording(self._call.sid, known), is_on=False)
+        return self._recording is not None
+
+    async def _change_recording(self, change: Awaitable[str], *, is_on: bool) -> None:
+        """Until Twilio has answered, and where its answer is lost, a recording may be on, and nobody knows which.
+
+        Raises ToolError for what it refuses or does not do.
+        """
+        before = self._recording, self._is_recording
+        self._recording, self._is_recording = None, True
+        try:
+            self._recording, self._is_recording = await change, is_on
+        except RestFailed as error:
+            if error.is_over:
+                self._recording, self._is_recording = None, False
+                return
+            if error.may_be_done:
+                raise ToolError(f"it is not known whether the call is being recorded now: {error}") from error
+            self._recording, self._is_recording = before
+            raise _tool_error(error) from error
 
     # ---- numbers ----
 
@@ -219,16 +260,6 @@ class TwilioCallControl:
 
 def _whole_ring_s(ring_s: float) -> int:
     return min(max(ceil(ring_s), LEAST_RING_S), MOST_RING_S)
-
-
-async def _of_live_call(asking: Awaitable[T]) -> T | None:
-    """What Twilio answers, None when the call is over by then. Raises ToolError for what it refuses or does not do."""
-    try:
-        return await asking
-    except RestFailed as error:
-        if error.is_over:
-            return None
-        raise _tool_error(error) from error
 
 
 def _tool_error(error: RestFailed) -> ToolError:

@@ -4,177 +4,45 @@ import asyncio
 import contextlib
 import hmac
 import logging
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal, Protocol, Self
 
 from agents.agent import CallContext, RealtimeAgent
-from agents.errors import ChannelError, GatewayError
-from agents.events import Closed, EndReason, Error
-from agents.realtime import PCM, PCMU
-from agents.session import RealtimeSession
+from agents.errors import ChannelError
+from agents.events import EndReason
 from agents.templates import render
-from agents.tools.voicemail import MESSAGE_S
 from agents.tracing import Telemetry
 from channels.media_streams import ULAW_8K, Start
-from channels.twilio import TwilioChannel
 from gateway.addresses import Addresses
+from gateway.call import Call, Ended
 from gateway.call_control import TwilioCallControl
-from gateway.call_trace import CallTrace
 from gateway.errands import Errands
-from gateway.log import current_call, masked
 from gateway.rest import TwilioRest
 
 log = logging.getLogger(__name__)
 
-TOKEN_TTL_S: Final = 30.0
-"""How long a media stream may use its token after the webhook. It comes within a second, or something is wrong."""
-
 MAX_REMEMBERED: Final = 1000
 """Ended calls of which we remember how they ended, for Twilio's later questions."""
 
-BROKEN: Final[frozenset[EndReason]] = frozenset({"provider", "line", "error"})
-"""Ends that the caller is to hear an apology for. Twilio asks for it when the stream is over, if the call is not."""
 
-AT_TWILIO: Final = BROKEN | {"caller", "transferred"}
-"""Ends after which the call is over, or goes on without us: it is not to be hung up."""
-
-HangUp = Callable[[str], Awaitable[bool]]
-"""Ends the call of a CallSid at Twilio. Takes a bounded time and never raises."""
-
-
-class Line(TwilioChannel):
-    """The line to a caller, whose stream outlives the session: the call decides how it ends."""
-
-    async def close(self) -> None:
-        """Ends the line and leaves the stream open. Why the session is over is known only after this."""
-        self.end()
-
-    async def close_stream(self) -> None:
-        """Closes the stream. Twilio then asks what is next, unless the call is over."""
-        await super().close()
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A call that is over: how, and whose it was."""
-
-    closed: Closed
-    agent: RealtimeAgent
-    context: CallContext
+class Expecting(Protocol):
+    """Who calls people: each of them may answer at any moment, and is to find somebody to talk with."""
 
     @property
-    def broke(self) -> bool:
-        return self.closed.reason in BROKEN
+    def expected(self) -> int:
+        """How many may."""
 
-
-class Call:
-    """One telephone call: its session and line, from the webhook on."""
-
-    def __init__(
-        self,
-        sid: str,
-        agent: RealtimeAgent,
-        context: CallContext,
-        clock: Callable[[], float],
-        hang_up: HangUp | None,
-        telemetry: Telemetry | None = None,
-        control: "Callable[[Call], TwilioCallControl] | None" = None,
-        message: str | None = None,
-    ) -> None:
-        """Without `hang_up` the end of the stream has to do; without `telemetry` nobody is told what became of it.
-
-        `control` makes what its tools may do with the call. With a `message`, for an answering machine, that is said,
-        and then the call ends.
-        """
-        self.sid = sid
-        self.token = secrets.token_urlsafe(24)
-        self.channel = Line(clock, PCMU if agent.config.output_format == PCMU else PCM)  # the session refuses others
-        self.context = context
-        self.session = RealtimeSession(
-            agent,
-            channel=self.channel,
-            context=context,
-            telemetry=telemetry,
-            call_control=control(self) if control else None,
-        )
-        self.session.on("error", self._log_error)
-        self.expires_at = clock() + TOKEN_TTL_S
-        self.ended = asyncio.Event()
-        self.is_claimed = False
-        self.agent = agent
-        self._message = message
-        self._clock = clock
-        self._telemetry = telemetry
-        self._hang_up = hang_up
-        self._began_at = clock()
-
-    async def run(self) -> Closed:
-        """Serves the call to its end. Raises nothing but cancellation: what breaks one call breaks no other."""
-        current_call.set(self.sid)
-        context = self.context
-        log.info("call from %s to %s: agent %s", masked(context.caller), masked(context.called), context.agent)
-        closed = Closed("error")
-        trace = CallTrace(self._telemetry, context) if self._telemetry else None
-        try:
-            closed = await self._converse()
-        finally:
-            if trace:
-                trace.ended(closed, self.session.worst_silence_ms)
-            seconds = self._clock() - self._began_at
-            detail = f" ({closed.detail})" if closed.detail else ""
-            level = logging.WARNING if closed.reason in BROKEN else logging.INFO
-            waited_s = self.session.worst_silence_ms / 1000
-            text = "call ended: %s%s after %.1f s; the longest wait for an answer once a turn was over: %.1f s"
-            log.log(level, text, closed.reason, detail, seconds, waited_s)
-        return closed
-
-    async def _converse(self) -> Closed:
-        closed = Closed("error")
-        try:
-            async with self.session:
-                if self._message:
-                    await self.leave_message(self._message)
-                closed = await self.session.wait_closed()
-        except GatewayError as error:
-            closed = self.session.closed or Closed("provider", str(error))
-        except Exception as error:
-            log.exception("the call broke")
-            closed = Closed("error", str(error))
-        finally:
-            try:
-                if self._hang_up and closed.reason not in AT_TWILIO:
-                    await self._hang_up(self.sid)
-            finally:
-                await self.channel.close_stream()
-        return closed
-
-    async def leave_message(self, text: str) -> None:
-        """Says a text to a machine, which is not listened to, and ends the call when it was heard."""
-        await self.session.interrupt()
-        await self.session.mute()
-        await self.session.say(text)
-        await self.session.close("agent", after_playback=True, timeout_s=MESSAGE_S)
+    def take_back(self) -> None:
+        """Calls nobody any more, and lets no telephone ring on. Does not wait until they are silent."""
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether the caller's leg is off its stream on purpose, or about to be: another stream is to come."""
-        return self.channel.streams.is_leaving or self.channel.streams.is_away
-
-    def renew_token(self, after_s: float = 0.0) -> str:
-        """A token for the next stream, which Twilio can open from `after_s` on. One that nobody used stays the same."""
-        if self.is_claimed:
-            self.token, self.is_claimed = secrets.token_urlsafe(24), False
-        self.expires_at = self._clock() + after_s + TOKEN_TTL_S
-        return self.token
-
-    def _log_error(self, error: Error) -> None:
-        log.warning("model error %s: %s", error.code, error.message)
+    def is_busy(self) -> bool:
+        """Whether a call waits for its turn or rings."""
 
 
 class Calls:
@@ -206,6 +74,7 @@ class Calls:
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._over: OrderedDict[str, None] = OrderedDict()
         self._group = asyncio.TaskGroup()
+        self._expecting: Expecting | None = None
         self.is_draining = False
 
     async def __aenter__(self) -> Self:
@@ -225,7 +94,24 @@ class Calls:
 
     @property
     def has_room(self) -> bool:
-        return not self.is_draining and len(self._live) < self._max_calls
+        """Whether one more can be served. Calls that were placed and may be answered have their room."""
+        expected = self._expecting.expected if self._expecting else 0
+        return not self.is_draining and len(self._live) + expected < self._max_calls
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is live, or may come to be by somebody who answers."""
+        return bool(self._live) or (self._expecting is not None and self._expecting.is_busy)
+
+    def expect(self, expecting: Expecting) -> None:
+        """Keeps room for the calls that are placed."""
+        self._expecting = expecting
+
+    def drain(self) -> None:
+        """Lets the live calls go on, and no other begin; telephones that ring are silenced."""
+        self.is_draining = True
+        if self._expecting:
+            self._expecting.take_back()
 
     def open(
         self,
@@ -243,7 +129,7 @@ class Calls:
         A webhook that Twilio delivers twice gets the same call again. One for a call whose stream had begun means that
         the stream is over: a fresh one takes its place, and its room. None when there is no room, or when the call is
         over. `placed` has the variables that a call which we placed was placed with; a `message` is left on the machine
-        that answered it, with {{ variables }}.
+        that answered it, with {{ variables }}. Raises ConfigError for one that cannot be filled in.
         """
         live = self._live.get(sid)
         if live and not live.is_claimed and not live.ended.is_set():
@@ -258,16 +144,18 @@ class Calls:
             served = replace(served, greeting=None)
         hang_up = self._rest.hang_up if self._rest else None
         call = Call(sid, served, context, self._clock, hang_up, self._telemetry, self._control(), message)
-        self._group.create_task(self._serve(call, replacing=live), name=f"call {sid}")
+        self._start(lambda: self._serve(call, replacing=live), f"call {sid}")
         self._live[sid] = call
         return call
 
     def leave_message(self, sid: str, message: str) -> None:
-        """Has a live call's agent say no more than a message, with {{ variables }}, and end the call; does not wait."""
+        """Has a live call's agent say no more than a message, with {{ variables }}, and end the call; does not wait.
+
+        Raises ConfigError for a message that cannot be filled in.
+        """
         call = self._live.get(sid)
         if call and not call.ended.is_set():
-            said = render(message, call.agent.variables_for(call.context))
-            self._group.create_task(call.leave_message(said), name=f"message {sid}")
+            call.leave_message(render(message, call.agent.variables_for(call.context)))
 
     def _control(self) -> Callable[[Call], TwilioCallControl] | None:
         rest, addresses = self._rest, self._addresses
@@ -280,7 +168,18 @@ class Calls:
     def _finish(self, call: Call, reason: EndReason) -> None:
         """Ends a call's session, and does not wait for it."""
         if not call.ended.is_set():
-            self._group.create_task(call.session.close(reason), name=f"finish {call.sid}")
+            self._start(lambda: call.session.close(reason), f"finish {call.sid}")
+
+    def _start(self, part: Callable[[], Awaitable[None]], name: str) -> None:
+        """Runs a part of one call. What breaks there ends that call at most: the group is that of all."""
+
+        async def alone() -> None:
+            try:
+                await part()
+            except Exception:
+                log.exception("%s broke", name)
+
+        self._group.create_task(alone(), name=name)
 
     def live(self, sid: str) -> Call | None:
         return self._live.get(sid)

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from agents.call_spec import ADDRESS, NUMBER
 from gateway.body import read_body
-from gateway.outbound import OutboundCalls, Placed, Refused, Wanted
+from gateway.outbound import OutboundCalls
+from gateway.placed_call import Placed, Refused, Wanted
 
 CALLS_PATH: Final = "/calls"
 

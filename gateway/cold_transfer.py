@@ -10,7 +10,7 @@ from agents.events import EndReason, TransferStep
 from gateway import twiml
 
 if TYPE_CHECKING:
-    from gateway.calls import Call
+    from gateway.call import Call
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,12 @@ AFTER_RING_S: Final = 10.0
 
 RETURN_S: Final = 15.0
 """Longest from what the caller's leg is told to do until its stream is there, on a slow network."""
+
+WHISPER_CHARS_PER_S: Final = 10.0
+"""Slower than any of Twilio's voices reads."""
+
+WHISPER_MARGIN_S: Final = 5.0
+"""For Twilio to fetch a whisper, and to tell that who heard it hung up."""
 
 _UNANSWERED: Final[Mapping[str, Outcome]] = {
     "no-answer": "no-answer",
@@ -42,6 +48,8 @@ class ColdTransfer:
     ) -> None:
         """`connect` gives what brings the caller's leg back, `finish` ends the session."""
         self.whisper = whisper
+        self.whisper_s = len(whisper) / WHISPER_CHARS_PER_S + WHISPER_MARGIN_S if whisper else 0.0
+        """Longest that who picks up hears no caller yet, and may hang up: the caller is to come back then."""
         self._call = call
         self._to = to
         self._connect = connect
@@ -49,6 +57,7 @@ class ColdTransfer:
         self._outcome: Outcome | None = None
         self._unanswered: Outcome | None = None
         self._is_decided = asyncio.Event()
+        self._whispering: asyncio.TimerHandle | None = None
 
     @property
     def call_sid(self) -> str:
@@ -62,13 +71,13 @@ class ColdTransfer:
         self._call.session.emit(TransferStep(self._to.name, "began"))
 
     async def outcome(self, ring_s: float) -> Outcome:
-        """Waits for what comes of it, at most a little longer than it rings.
+        """Waits for what comes of it, at most a little longer than it rings and they are whispered to.
 
         Who was told nothing by then must take it for answered: to fetch the caller back would tear apart two who talk.
         Unless it is known that nobody answered, and the caller's leg did not ask what is next: then it is gone.
         """
         try:
-            async with asyncio.timeout(ring_s + AFTER_RING_S):
+            async with asyncio.timeout(ring_s + AFTER_RING_S + self.whisper_s):
                 await self._is_decided.wait()
         except TimeoutError:
             log.warning("Twilio does not say what came of the transfer to %s", self._to.name)
@@ -84,6 +93,8 @@ class ColdTransfer:
         if self._outcome is None:
             self._outcome = outcome
             self._is_decided.set()
+            if self._whispering:
+                self._whispering.cancel()
             log.info("transfer to %s: %s", self._to.name, outcome)
             self._call.session.emit(TransferStep(self._to.name, outcome))
 
@@ -95,11 +106,18 @@ class ColdTransfer:
     # ---- what Twilio tells and asks ----
 
     def leg_told(self, status: str) -> None:
-        """The leg that rings them says so: they answered, or it is over."""
-        if status in ("in-progress", "answered"):
-            self._answered()
-        else:
+        """The leg that rings them says so: they picked up, or it is over."""
+        if status not in ("in-progress", "answered"):
             self._unanswered = _UNANSWERED.get(status)
+        elif not self.whisper:
+            self._answered()
+        elif self._whispering is None:
+            self._whispering = asyncio.get_running_loop().call_later(self.whisper_s, self._was_whispered)
+
+    def _was_whispered(self) -> None:
+        """They have heard it out, and now hear the caller, if the caller is still there."""
+        if self._call.session.closed is None:
+            self._answered()
 
     def dialled(self, status: str, *, was_bridged: bool) -> str | None:
         """The caller's leg is done with it, and asks what is next: the end, or back to the conversation.

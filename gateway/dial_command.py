@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 from agents.errors import ConfigError
 from gateway import run_file
 from gateway.calls_api import CALLS_PATH
-from gateway.outbound import OVER
+from gateway.placed_call import OVER
 
 GOOD, BROKEN = 0, 1
 

@@ -6,15 +6,16 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import Final, Protocol, Self
 
 from agents.call_spec import OutboundSpec
 from agents.errors import GatewayError
+from agents.waiting import set_within
 from gateway.calling_hours import Pace, in_words, is_open
 from gateway.log import masked
+from gateway.placed_call import OVER, RANK, TWILIOS, Placed, PlacedState, Refused, Unanswered, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -24,71 +25,19 @@ MAX_WAITING: Final = 500
 MAX_REMEMBERED: Final = 5000
 """Calls that can still be asked about, and requests that are known when they come again."""
 
-PlacedState = Literal[
-    "queued", "dialing", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled"
-]
-"""What becomes of a call: Twilio's words, and before them `queued`, while it waits for its turn, and `dialing`."""
-
-OVER: Final[frozenset[PlacedState]] = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
-
-_TWILIOS: Final[Mapping[str, PlacedState]] = {
-    "queued": "dialing",
-    "initiated": "dialing",
-    "ringing": "ringing",
-    "in-progress": "in-progress",
-    "answered": "in-progress",
-    "completed": "completed",
-    "busy": "busy",
-    "no-answer": "no-answer",
-    "failed": "failed",
-    "canceled": "canceled",
-}
-
-
-class Refused(GatewayError):
-    """A call that is not placed. `status` is that of the HTTP answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A call that somebody wants. `caller_id` is None for that of the agent's file."""
-
-    to: str = field(repr=False)
-    agent: str
-    caller_id: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    status_url: str | None = None
-
-
-@dataclass(slots=True)
-class Placed:
-    """A call that was asked for: where it has come to. `answered_by` is Twilio's word, once it has one."""
-
-    id: str
-    wanted: Wanted
-    state: PlacedState = "queued"
-    call_sid: str | None = None
-    answered_by: str | None = None
-    detail: str = ""
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in OVER
-
-    @property
-    def is_machine(self) -> bool:
-        return (self.answered_by or "").startswith(("machine", "fax"))
+ANSWER_S: Final = 45.0
+"""How long after the ringing it may take until we are asked what who answered is to hear: Twilio may first find out for
+half a minute whether it is a machine. Of a call that nobody told of by then, nobody ever will."""
 
 
 class Network(Protocol):
     """Who places calls."""
 
     async def place(self, placed: Placed, spec: OutboundSpec, sender: str) -> str:
-        """Dials, and gives the call's SID at the network. Raises GatewayError for what it refuses."""
+        """Dials, and gives the call's SID at the network. Raises GatewayError for what it refuses, and Unanswered."""
+
+    async def take_back(self, call_sid: str) -> None:
+        """Ends a call that nobody has answered. Takes a bounded time and never raises."""
 
 
 Told = Callable[[Placed], None]
@@ -108,10 +57,12 @@ class OutboundCalls:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Told = lambda placed: None,
         is_draining: Callable[[], bool] = lambda: False,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """`specs` are those of the agents that may place calls. `clock` gives seconds, `wall` the time of day.
 
-        While `is_draining`, no call is taken.
+        While `is_draining`, no call is taken. Unless one more can be served, `has_room`, nobody is called: no agent
+        could talk with them.
         """
         self._specs = specs
         self._network = network
@@ -121,10 +72,11 @@ class OutboundCalls:
         self._told = told
         self._placed: OrderedDict[str, Placed] = OrderedDict()
         self._by_key: OrderedDict[str, Placed] = OrderedDict()
-        self._dialling: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, tuple[Placed, asyncio.Task[None]]] = {}
         self._group = asyncio.TaskGroup()
         self._while_entered = AsyncExitStack()
         self._is_draining = is_draining
+        self._has_room = has_room
 
     async def __aenter__(self) -> Self:
         await self._while_entered.enter_async_context(self._group)
@@ -133,7 +85,8 @@ class OutboundCalls:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        for dialling in tuple(self._dialling.values()):
+        self._forget_waiting()
+        for _, dialling in tuple(self._under_way.values()):
             dialling.cancel()
         await self._while_entered.__aexit__(exc_type, exc, tb)
 
@@ -160,12 +113,12 @@ class OutboundCalls:
         self._refuse_closed(spec)
         if self._is_draining():
             raise Refused(503, "the service is stopping")
-        if len(self._dialling) >= MAX_WAITING:
+        if sum(each.state == "queued" for each, _ in self._under_way.values()) >= MAX_WAITING:
             raise Refused(429, f"{MAX_WAITING} calls are waiting already")
         placed = Placed(f"out_{secrets.token_hex(12)}", wanted)
         self._remember(placed, key)
         dialling = self._group.create_task(self._dial(placed, spec, sender), name=f"dial {placed.id}")
-        self._dialling[placed.id] = dialling
+        self._under_way[placed.id] = placed, dialling
         return placed, True
 
     def known(self, placed_id: str) -> Placed | None:
@@ -173,12 +126,24 @@ class OutboundCalls:
 
     def progressed(self, placed_id: str, twilios: str, call_sid: str) -> None:
         """Twilio says how the call goes on. What comes late, or of a call that is over, changes nothing."""
-        placed, state = self._placed.get(placed_id), _TWILIOS.get(twilios)
-        if placed is None or state is None or placed.is_over:
+        placed, state = self._placed.get(placed_id), TWILIOS.get(twilios)
+        if placed is None or state is None or (placed.is_over and not placed.may_ring):
             return
-        placed.call_sid = placed.call_sid or call_sid
-        if state in OVER or _RANK[state] > _RANK[placed.state]:
+        self._learn_sid(placed, call_sid)
+        if placed.may_ring:
+            placed.may_ring, placed.detail, placed.state = False, "", "dialing"
+        if state in OVER or RANK[state] > RANK[placed.state]:
             self._change(placed, state)
+
+    def landed(self, placed_id: str, problem: str = "") -> None:
+        """Somebody answered, and is served from now on as in every other call; or is not, because of a problem."""
+        if placed := self._placed.get(placed_id):
+            placed.detail = problem or placed.detail
+            placed.landed.set()
+
+    def of_call(self, call_sid: str) -> Placed | None:
+        """The call of this SID at the network; None for one that was not placed, or long ago."""
+        return next((each for each in self._placed.values() if each.call_sid == call_sid), None)
 
     def answered_by(self, placed_id: str, who: str) -> Placed | None:
         """Twilio says who answered, once. None for a call that is not known, or of which this was known."""
@@ -189,19 +154,80 @@ class OutboundCalls:
         self._told(placed)
         return placed
 
+    # ---- whom it keeps room for ----
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call waits to be dialled, rings or is being answered, and is served by nobody yet."""
+        return any(not each.landed.is_set() for each, _ in self._under_way.values())
+
+    @property
+    def expected(self) -> int:
+        """How many of them may be answered at any moment."""
+        return sum(each.state != "queued" and not each.landed.is_set() for each, _ in self._under_way.values())
+
+    def take_back(self) -> None:
+        """Calls nobody any more, and lets no telephone ring on. Does not wait until they are silent."""
+        self._forget_waiting()
+        for placed, _ in tuple(self._under_way.values()):
+            if placed.call_sid and not placed.landed.is_set():
+                self._take_back(placed.id, placed.call_sid)
+
+    def _take_back(self, placed_id: str, call_sid: str) -> None:
+        self._group.create_task(self._network.take_back(call_sid), name=f"take back {placed_id}")
+
+    def _forget_waiting(self) -> None:
+        for placed, dialling in tuple(self._under_way.values()):
+            if placed.state == "queued":
+                placed.detail = "the service stopped before its turn"
+                self._change(placed, "canceled")
+                del self._under_way[placed.id]
+                dialling.cancel()
+
+    def _learn_sid(self, placed: Placed, call_sid: str) -> None:
+        if placed.call_sid is None:
+            placed.call_sid = call_sid
+            if self._is_draining() and not placed.landed.is_set():
+                self._take_back(placed.id, call_sid)
+
+    # ---- one call ----
+
     async def _dial(self, placed: Placed, spec: OutboundSpec, sender: str) -> None:
+        """Follows a call until it has landed. Raises nothing but cancellation: it runs beside all others."""
         try:
             await asyncio.sleep(self._pace.wait_s(self._clock()))
             self._refuse_closed(spec)
+            if not self._has_room():
+                raise Refused(503, "as many calls are live as the service may serve")
             self._change(placed, "dialing")
-            placed.call_sid = await self._network.place(placed, spec, sender)
-            log.info("dialled %s for %s: %s", masked(placed.wanted.to), placed.wanted.agent, placed.id)
-        except GatewayError as error:
-            log.warning("%s was not placed: %s", placed.id, error)
-            placed.detail = str(error)
+            why = await self._place(placed, spec, sender)
+            if not await set_within(placed.landed, spec.ring_s + ANSWER_S):
+                self._lost(placed, why)
+        except Exception as error:
+            log.warning("%s was not placed: %s", placed.id, error, exc_info=not isinstance(error, GatewayError))
+            placed.detail = str(error) if isinstance(error, GatewayError) else "an error of the service's own"
             self._change(placed, "failed")
         finally:
-            del self._dialling[placed.id]
+            self._under_way.pop(placed.id, None)
+
+    async def _place(self, placed: Placed, spec: OutboundSpec, sender: str) -> str:
+        """Why it is not known whether it rings, where that is so. Raises GatewayError for a call that does not."""
+        try:
+            self._learn_sid(placed, await self._network.place(placed, spec, sender))
+        except Unanswered as error:
+            log.warning("%s may ring or not: %s", placed.id, error)
+            return str(error)
+        log.info("dialled %s for %s: %s", masked(placed.wanted.to), placed.wanted.agent, placed.id)
+        return "the network told nothing of it"
+
+    def _lost(self, placed: Placed, why: str) -> None:
+        """Of a call that would have been answered or given up by now nothing was heard."""
+        is_known = placed.state != "dialing"
+        placed.detail = (
+            "nothing was heard of how it went on" if is_known else f"it is unknown whether they were called: {why}"
+        )
+        self._change(placed, "failed")
+        placed.may_ring = True
 
     def _refuse_closed(self, spec: OutboundSpec) -> None:
         if spec.hours and not is_open(spec.hours, self._wall()):
@@ -210,6 +236,8 @@ class OutboundCalls:
     def _change(self, placed: Placed, state: PlacedState) -> None:
         if not placed.is_over:
             placed.state = state
+            if placed.is_over:
+                placed.landed.set()
             self._told(placed)
 
     def _remember(self, placed: Placed, key: str | None) -> None:
@@ -219,6 +247,3 @@ class OutboundCalls:
         for known in (self._placed, self._by_key):
             while len(known) > MAX_REMEMBERED:
                 known.popitem(last=False)
-
-
-_RANK: Final[Mapping[PlacedState, int]] = {"queued": 0, "dialing": 1, "ringing": 2, "in-progress": 3}

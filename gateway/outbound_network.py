@@ -1,29 +1,42 @@
 """Dials the calls that we place, over Twilio's REST API."""
 
-from collections.abc import Callable
+import logging
 
 from agents.call_spec import OutboundSpec
 from gateway.addresses import OUTBOUND_MACHINE_PATH, OUTBOUND_PATH, OUTBOUND_STATUS_PATH, Addresses
-from gateway.outbound import Placed, Refused
-from gateway.rest import TwilioRest
+from gateway.placed_call import Placed, Unanswered
+from gateway.rest import RestFailed, TwilioRest
+
+log = logging.getLogger(__name__)
 
 
 class TwilioNetwork:
     """One account's telephone."""
 
-    def __init__(self, rest: TwilioRest, addresses: Addresses, has_room: Callable[[], bool]) -> None:
-        """`has_room` says whether another call can be served: nobody is called whom no agent could talk with."""
+    def __init__(self, rest: TwilioRest, addresses: Addresses) -> None:
         self._rest = rest
         self._at = addresses
-        self._has_room = has_room
 
     async def place(self, placed: Placed, spec: OutboundSpec, sender: str) -> str:
-        """The SID of the call at Twilio. Raises RestFailed for what Twilio refuses, Refused when there is no room.
+        """The SID of the call at Twilio. Raises RestFailed for what Twilio refuses, Unanswered when it said nothing.
 
         A message can be left only after the beep, which Twilio then waits for; else the verdict is wanted at once.
         """
-        if not self._has_room():
-            raise Refused(503, "as many calls are live as the service may serve")
+        try:
+            return await self._create(placed, spec, sender)
+        except RestFailed as error:
+            if error.may_pass and not error.was_not_done:
+                raise Unanswered(str(error)) from error
+            raise
+
+    async def take_back(self, call_sid: str) -> None:
+        """Ends a call that nobody has answered; one that somebody just did goes on."""
+        try:
+            await self._rest.update_call(call_sid, status="canceled")
+        except RestFailed as error:
+            log.warning("a call that rings could not be taken back: %s", error)
+
+    async def _create(self, placed: Placed, spec: OutboundSpec, sender: str) -> str:
         detects = spec.detect_machine != "off"
         waits_for_beep = spec.on_machine == "leave_message"
         is_async = spec.detect_machine == "async"

@@ -1,14 +1,19 @@
 """What Twilio asks and tells of the calls that we place: who answered, what they are to hear, how it goes."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.datastructures import FormData
 
 from agents.call_spec import OutboundSpec
+from agents.errors import ConfigError
 from gateway import twiml
 from gateway.addresses import OUTBOUND_MACHINE_PATH, OUTBOUND_PATH, OUTBOUND_STATUS_PATH
 from gateway.calls import Calls
-from gateway.outbound import OVER, OutboundCalls, Placed
+from gateway.outbound import OutboundCalls
+from gateway.placed_call import OVER, Placed
+
+log = logging.getLogger(__name__)
 
 
 class OutboundWebhooks:
@@ -38,16 +43,28 @@ class OutboundWebhooks:
             return twiml.hang_up()
         is_left = placed.is_machine and spec.on_machine == "leave_message"
         parameters = {name: value for name, value in fields.items() if isinstance(value, str)}
-        call = self._calls.open(
-            sid,
-            placed.wanted.agent,
-            _text(fields, "From"),
-            _text(fields, "To"),
-            parameters,
-            placed=placed.wanted.variables,
-            message=spec.voicemail if is_left else None,
-        )
-        return self._connect(call.token) if call else twiml.hang_up(twiml.TROUBLE)
+        self._outbound.landed(placed_id)  # the room that was kept for it is now free, for it to take
+        try:
+            call = self._calls.open(
+                sid,
+                placed.wanted.agent,
+                _text(fields, "From"),
+                _text(fields, "To"),
+                parameters,
+                placed=placed.wanted.variables,
+                message=spec.voicemail if is_left else None,
+            )
+        except ConfigError as error:
+            return self._hang_up(placed, f"its message cannot be said: {error}")
+        if call is None and not placed.is_over:
+            return self._hang_up(placed, "they answered when no more calls could be served")
+        return self._connect(call.token) if call else twiml.hang_up()
+
+    def _hang_up(self, placed: Placed, why: str) -> str:
+        """Without a word: whoever answered did not call us, and there is nothing to say to them."""
+        log.warning("%s is hung up: %s", placed.id, why)
+        self._outbound.landed(placed.id, why)
+        return twiml.hang_up()
 
     async def _status(self, fields: FormData) -> str:
         sid, status = _text(fields, "CallSid"), _text(fields, "CallStatus")
@@ -67,7 +84,16 @@ class OutboundWebhooks:
         if spec.on_machine == "hang_up":
             await self._calls.end(sid, "agent")
         elif spec.on_machine == "leave_message" and spec.voicemail:
-            self._calls.leave_message(sid, spec.voicemail)
+            try:
+                self._calls.leave_message(sid, spec.voicemail)
+            except ConfigError as error:
+                self._hang_up(placed, f"its message cannot be said: {error}")
+                await self._calls.end(sid, "agent")
+
+    def is_machine(self, call_sid: str) -> bool:
+        """Whether a machine answered this call, as far as Twilio has found out."""
+        placed = self._outbound.of_call(call_sid)
+        return placed is not None and placed.is_machine
 
 
 def _text(fields: FormData, name: str) -> str:

@@ -8,8 +8,9 @@ from typing import Self
 from agents.schema import AgentSpec
 from gateway.calls import Calls
 from gateway.calls_api import as_json
-from gateway.outbound import OutboundCalls, Placed
+from gateway.outbound import OutboundCalls
 from gateway.outbound_network import TwilioNetwork
+from gateway.placed_call import Placed
 from gateway.rest import TwilioRest
 from gateway.settings import Settings
 from gateway.status_posts import StatusPosts
@@ -28,13 +29,15 @@ class Placing:
     ) -> None:
         self.outbound = OutboundCalls(
             {name: spec.outbound for name, spec in agents.items() if spec.outbound},
-            TwilioNetwork(rest, settings.addresses, lambda: calls.has_room),
+            TwilioNetwork(rest, settings.addresses),
             per_second=settings.calls_per_second,
             clock=clock,
             told=self._tell,
             is_draining=lambda: calls.is_draining,
+            has_room=lambda: calls.has_room,
         )
-        self._posts = StatusPosts(settings.calls_token or "")
+        calls.expect(self.outbound)
+        self._posts = StatusPosts(settings.calls_token or "", allow_private=settings.status_posts_allow_private)
         self._while_entered = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

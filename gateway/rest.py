@@ -48,7 +48,8 @@ CallEvent = Literal["initiated", "ringing", "answered", "completed"]
 class RestFailed(GatewayError):
     """Twilio did not do what it was asked, or nobody knows whether it did. The text has Twilio's code and words.
 
-    `code` is Twilio's number for what is wrong, 0 where Twilio did not say; `is_over` when it is that the call is over.
+    `code` is Twilio's number for what is wrong, 0 where Twilio did not say; `is_over` when it is that the call is over,
+    or that there is no such thing. `may_be_done`: nobody knows whether it was done, or will be yet.
     """
 
     def __init__(self, text: str, *, status: int = 0, code: int = 0, may_pass: bool, was_not_done: bool) -> None:
@@ -58,6 +59,7 @@ class RestFailed(GatewayError):
         self.is_over = status == 404 or code in _ALREADY_OVER
         self.may_pass = may_pass
         self.was_not_done = was_not_done
+        self.may_be_done = not was_not_done and (status == 0 or status >= 500)
 
 
 class BasicAuth:
@@ -190,14 +192,15 @@ class TwilioRest:
         given = _given(recording_channels="dual", recording_status_callback=status_callback)
         return _sid(await _asked(lambda: recordings.create_async(**given), makes_new=True))
 
-    async def pause_recording(self, call_sid: str, recording_sid: str) -> None:
-        """Silence stands in the recording for what is said, until it is resumed."""
+    async def pause_recording(self, call_sid: str, recording_sid: str) -> str:
+        """Silence stands in the recording for what is said, until it is resumed. Gives its SID."""
         recording = self._calls(call_sid).recordings(recording_sid)
-        await _asked(lambda: recording.update_async(status="paused", pause_behavior="silence"))
+        return _sid(await _asked(lambda: recording.update_async(status="paused", pause_behavior="silence")))
 
-    async def resume_recording(self, call_sid: str, recording_sid: str) -> None:
+    async def resume_recording(self, call_sid: str, recording_sid: str) -> str:
+        """Gives its SID."""
         recording = self._calls(call_sid).recordings(recording_sid)
-        await _asked(lambda: recording.update_async(status="in-progress"))
+        return _sid(await _asked(lambda: recording.update_async(status="in-progress")))
 
     # ---- messages ----
 

@@ -91,9 +91,11 @@ class Server(uvicorn.Server):
         now = time.monotonic()
         if self._drain_until is None:
             self._drain_until = now + self._drain_s
-            self._calls.is_draining = True
+            if self._calls.is_busy:  # also when it is over at once: who asked for a call is told that it is not placed
+                self._answer_until = now + self._after_stream_s
+            self._calls.drain()
             log.info("stopping: %d live calls may go on for %g s", len(self._calls), self._drain_s)
-        if len(self._calls) and not self._has_ended_calls:
+        if self._calls.is_busy and not self._has_ended_calls:
             self._answer_until = now + self._after_stream_s
             if now < self._drain_until and not self.force_exit:
                 return False

@@ -29,6 +29,7 @@ class Settings(BaseModel):
     config_dir: Path = Field(Path("config"), alias="CONFIG_DIR")
     calls_token: str | None = Field(None, alias="CALLS_TOKEN", min_length=8, repr=False)
     calls_per_second: float = Field(1.0, alias="CALLS_PER_SECOND", gt=0, le=100)
+    status_posts_allow_private: bool = Field(False, alias="STATUS_POSTS_ALLOW_PRIVATE")
     max_calls: int = Field(50, alias="MAX_CALLS", ge=1, le=10_000)
     drain_s: float = Field(30.0, alias="DRAIN_S", ge=0, le=3600)
     log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT")

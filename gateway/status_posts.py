@@ -6,12 +6,14 @@ import hmac
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
+
+from agents.tools.public_addresses import PrivateAddress, is_public, sockets_to
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,9 @@ POST_TIMEOUT_S: Final = 5.0
 
 WAITS_S: Final = (1.0, 5.0)
 """Before the second try and the third, the last: a program that restarts is there again by then."""
+
+FLUSH_S: Final = 3.0
+"""Longest that a service which stops waits for its posts: programs on the same network answer in milliseconds."""
 
 MAX_WAITING: Final = 1000
 """Posts that wait for one that is slow, of all calls; the oldest are dropped first."""
@@ -38,11 +43,12 @@ class _Post:
 
 
 class StatusPosts:
-    """Enter it before the first post; leaving it drops those that wait."""
+    """Enter it before the first post; leaving it waits for those on their way, FLUSH_S at most, and drops the rest."""
 
-    def __init__(self, token: str) -> None:
-        """`token` signs the posts."""
+    def __init__(self, token: str, *, allow_private: bool = False) -> None:
+        """`token` signs the posts. They go to public addresses only, unless `allow_private`."""
         self._token = token.encode()
+        self._make_socket = None if allow_private else sockets_to(is_public)
         self._queues: list[asyncio.Queue[_Post]] = [asyncio.Queue(MAX_WAITING // POSTERS) for _ in range(POSTERS)]
         self._group = asyncio.TaskGroup()
         self._posters: list[asyncio.Task[None]] = []
@@ -51,7 +57,9 @@ class StatusPosts:
     async def __aenter__(self) -> Self:
         await self._while_entered.enter_async_context(self._group)
         timeout = aiohttp.ClientTimeout(total=POST_TIMEOUT_S)
-        http = await self._while_entered.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        connector = aiohttp.TCPConnector(socket_factory=self._make_socket)
+        session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        http = await self._while_entered.enter_async_context(session)
         self._posters = [
             self._group.create_task(self._post_all(queue, http), name="status posts") for queue in self._queues
         ]
@@ -60,6 +68,10 @@ class StatusPosts:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                for queue in self._queues:
+                    await queue.join()
         for poster in self._posters:
             poster.cancel()
         await self._while_entered.__aexit__(exc_type, exc, tb)
@@ -69,12 +81,14 @@ class StatusPosts:
         queue = self._queues[hash(call_id) % POSTERS]
         if queue.full():
             queue.get_nowait()
+            queue.task_done()
             log.warning("a status post was dropped: those before it take too long")
         queue.put_nowait(_Post(url, json.dumps(event).encode()))
 
     async def _post_all(self, queue: "asyncio.Queue[_Post]", http: aiohttp.ClientSession) -> None:
         while True:
             await self._post(await queue.get(), http)
+            queue.task_done()
 
     async def _post(self, post: _Post, http: aiohttp.ClientSession) -> None:
         signature = hmac.new(self._token, post.body, hashlib.sha256).hexdigest()
@@ -90,8 +104,14 @@ class StatusPosts:
                     if answer.status < 500 and answer.status != 429:
                         break
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                problem = type(error).__name__
+                problem = _why(error)
         log.warning("a status post to %s came to nothing: %s", _host(post.url), problem)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and PrivateAddress.WORDS in str(error.os_error):
+        return "the address is private or local; STATUS_POSTS_ALLOW_PRIVATE=true allows those"
+    return type(error).__name__
 
 
 def _host(url: str) -> str:

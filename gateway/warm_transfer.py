@@ -14,7 +14,7 @@ from gateway.rest import RestFailed, TwilioRest
 from gateway.spoken_answer import meaning
 
 if TYPE_CHECKING:
-    from gateway.calls import Call
+    from gateway.call import Call
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,8 @@ class WarmTransfer:
     # ---- what Twilio tells ----
 
     async def leg_told(self, status: str, leg: str) -> None:
-        """Their leg begins, or is over."""
+        """Their leg begins, which may be known before it is known that they are rung, or is over."""
+        self._leg = self._leg or leg
         if status in _UNANSWERED or status == "completed":
             self._is_leg_over = True
             if self._stage == "joined":

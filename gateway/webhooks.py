@@ -23,12 +23,14 @@ from gateway.addresses import (
     VOICEMAIL_PATH,
 )
 from gateway.body import read_body
-from gateway.calls import Calls, Ended
+from gateway.call import Ended
+from gateway.calls import Calls
 from gateway.cold_transfer import ColdTransfer
 from gateway.log import current_call, masked
 from gateway.numbers import Numbers
-from gateway.outbound import OVER, OutboundCalls
+from gateway.outbound import OutboundCalls
 from gateway.outbound_webhooks import OutboundWebhooks
+from gateway.placed_call import OVER
 from gateway.settings import Settings
 from gateway.signature import SignatureChecker
 from gateway.transfer_webhooks import TransferWebhooks
@@ -141,18 +143,25 @@ class Webhooks:
         ended = self._calls.how_it_ended(sid)
         if ended is None:
             return twiml.hang_up(twiml.TROUBLE)
-        return self._last_resort(ended) if ended.broke else twiml.hang_up()
+        return self._last_resort(sid, ended) if ended.broke else twiml.hang_up()
 
-    def _last_resort(self, ended: Ended) -> str:
-        """What the agent's file says for a caller whom no model can serve."""
+    def _last_resort(self, sid: str, ended: Ended) -> str:
+        """What the agent's file says for a caller whom no model can serve.
+
+        People whom we called hear the words alone: they want nobody of ours and have no message. Machines hear nothing.
+        """
         resort, name = ended.agent.last_resort, ended.agent.name
+        if self._outbound and self._outbound.is_machine(sid):
+            log.warning("%s cannot go on: the machine that answered is hung up on", name)
+            return twiml.hang_up()
+        has_called = ended.context.direction == "inbound"
         log.warning("%s cannot go on: the caller gets the last resort", name)
         base = self._settings.base_url
         return twiml.last_resort(
             say=ended.agent.apology_for(ended.context),
             recording_url=f"{base}{RECORDING_PATH}/{name}" if resort.recording else None,
-            dial=resort.dial,
-            voicemail_url=base + VOICEMAIL_PATH if resort.voicemail else None,
+            dial=resort.dial if has_called else None,
+            voicemail_url=base + VOICEMAIL_PATH if resort.voicemail and has_called else None,
         )
 
     async def _voicemail(self, fields: FormData) -> str:
@@ -183,7 +192,7 @@ class Webhooks:
             if document:
                 return document
         ended = self._calls.how_it_ended(sid)
-        return self._last_resort(ended) if ended and ended.broke else twiml.hang_up(twiml.NOT_THROUGH)
+        return self._last_resort(sid, ended) if ended and ended.broke else twiml.hang_up(twiml.NOT_THROUGH)
 
     # ---- what is only told ----
 

@@ -45,6 +45,8 @@ def call(name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
             TOOLS.append("new one")
             send({"method": "notifications/tools/list_changed"})
             return text("grown")
+        case "speak":
+            return text("y" * int(arguments["chars"]))
     return None
 
 
@@ -54,6 +56,8 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
             capabilities = {"tools": {"listChanged": True}}
             info = {"name": "fake", "version": "1"}
             return {"protocolVersion": params["protocolVersion"], "capabilities": capabilities, "serverInfo": info}
+        case "tools/list" if "new one" in TOOLS and sys.argv[1:] == ["stalls"]:
+            return None
         case "tools/list":
             half = len(TOOLS) // 2
             if "cursor" in params:

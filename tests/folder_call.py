@@ -4,17 +4,22 @@ Servers of a test's own, on loopback in the same loop, are part of that time: `a
 three seconds of the call.
 """
 
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agents.audio import resampled
 from agents.tracing import Telemetry
 from channels.carrier import ACCOUNT_SID, Account, CallEvent, CallReport, Dial, Network, Script, place_call, started
 from channels.carrier.app_socket import App
 from channels.carrier.call_recording import CallRecording
 from channels.carrier.report import KeyPressed, StreamStarted
 from gateway.on_trial import service_of
+from tests.fake_http import FakeHttp
+from tests.fake_openai import FakeSession
+from tests.tones import sounding_ms
 
 PUBLIC: Final = "https://gw.example.com"
 TOKEN: Final = "test-token-0123456789abcdef"
@@ -46,6 +51,25 @@ class Told:
         """The one recording that was made of the call."""
         [recording] = [each for call in self.account.calls.values() for each in call.recordings.values()]
         return recording
+
+
+@dataclass(frozen=True)
+class ModelTold(Told):
+    """What came of a call to a realtime model: `model` is the one conversation with it, `server` the tools' server."""
+
+    model: FakeSession
+    server: FakeHttp
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the model was told of its tools."""
+        items = [message["item"] for message in self.model.messages("conversation.item.create")]
+        return [item["output"] for item in items if item["type"] == "function_call_output"]
+
+    def model_heard_ms(self, hz: float) -> int:
+        """For how long the model was given a tone of this height to hear."""
+        audio = [b64decode(message["audio"]) for message in self.model.messages("input_audio_buffer.append")]
+        return sounding_ms(resampled(b"".join(audio), 24_000, 8000), hz)
 
 
 async def call_folder(

@@ -46,9 +46,12 @@ class Telephone:
         self._ask("start_recording")
         self._is_recording = True
 
-    async def pause_recording(self) -> None:
+    async def pause_recording(self) -> bool:
+        if not self._is_recording:
+            return False
         self._ask("pause_recording")
         self._is_recording = False
+        return True
 
     @property
     def is_recording(self) -> bool:

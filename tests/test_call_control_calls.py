@@ -12,8 +12,12 @@ import pytest
 
 from agents import RealtimeAgent, tool
 from agents.call_control import Destination
+from agents.digits import DigitRules
 from agents.realtime import SessionConfig, Transcription, TurnDetection
+from agents.tools.collect_digits import collect_digits
 from agents.tools.contract import ToolContext
+from agents.tools.recording import start_recording
+from agents.tools.send_sms import send_sms_tool
 from channels.carrier import (
     ACCOUNT_SID,
     Account,
@@ -35,10 +39,12 @@ from channels.carrier.report import (
     CallReport,
     DialEnded,
     DigitsSent,
+    KeyPressed,
     StreamStarted,
     WhisperHeard,
 )
 from gateway.app import make_app
+from gateway.call_control import MAX_TEXTS
 from gateway.calls import Calls
 from gateway.numbers import Numbers
 from gateway.rest import rest_of
@@ -66,6 +72,9 @@ def speech(ms: int) -> bytes:
 PLEASE = Utterance(speech(900), "Put me through, please.")
 AND_THEN = Utterance(speech(700), "What was it again?")
 ACCEPTS, DECLINES = Utterance(speech(400), "Yes."), Utterance(speech(400), "No, not now.")
+MACHINE = Utterance(speech(900), "Please leave a message.")
+THINKS_MS = 200
+"""How long a telephone computer says nothing after a key."""
 
 
 @tool(timeout_s=120)
@@ -128,29 +137,38 @@ class Told:
 
 def call(
     *replies: Reply,
+    greeting: Reply = GREETING,
     script: Script | None = None,
     far: FarParty | None = None,
     callee: Callee | None = None,
     network: Network | None = None,
     failures: Sequence[Failure] = (),
     api_delay_s: float = 0.0,
+    late: Mapping[str, float] | None = None,
 ) -> Told:
     """One call to the service, of which nothing is left shortly after it, at Twilio or in the service.
 
-    `failures` are what its first requests to the REST API are answered with, each after `api_delay_s`.
+    `failures` are what its first requests to the REST API are answered with, each after `api_delay_s`. `late` is how
+    late the first request to a path is answered that was carried out at once.
     """
     rig = OpenAIRig()
-    rig.will(GREETING, *replies)
+    rig.will(greeting, *replies)
     callees: Mapping[str, Callee] = {DESK: callee} if callee else {}
     account = Account(sid=ACCOUNT_SID, auth_token=TOKEN, public_url=PUBLIC, callees=callees, network=network)
     account.api_delay_s = api_delay_s
     for failure in failures:
         account.fail_next(failure.status, failure.code, path=failure.path)
+    for path, seconds in (late or {}).items():
+        account.answer_late(seconds, path=path)
     agent = RealtimeAgent(
         name="quill",
         model=through(rig),
         greeting="Hello.",
-        tools=(put_through, brief_sales, press, pause_around_a_card),
+        tools=(
+            *(put_through, brief_sales, press, pause_around_a_card),
+            *(start_recording, collect_digits, send_sms_tool(())),
+        ),
+        keys=DigitRules(sensitive=True),
         config=SessionConfig(turn_detection=TurnDetection(), transcription=Transcription()),
     )
     dial = Dial(public_url=PUBLIC, auth_token=TOKEN, from_number=CALLER, far_parties={DESK: far} if far else {})
@@ -237,6 +255,18 @@ def test_a_transfer_that_is_unanswered_brings_the_caller_back_to_the_same_conver
     assert (told.report.errors, told.report.ended_by, told.report.carrier_said) == ((), "caller", ())
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_transfer_to_somebody_who_hangs_up_in_the_whisper_brings_the_caller_back(network: Network | None) -> None:
+    far = FarParty(rings_s=4, hangs_up_after_whisper=True)
+    told = call(THROUGH, BACK, far=far, script=WAITS, network=network)
+
+    assert met(told.report).talked_ms == 0
+    assert told.told_to_model == ["declined"]
+    assert len(told.streams) == 2
+    assert told.report.played_ms == 800 + 500 + 900
+    assert (told.report.errors, told.report.ended_by, told.report.carrier_said) == ((), "caller", ())
+
+
 def test_a_caller_who_hangs_up_while_it_rings_ends_the_conversation() -> None:
     told = call(THROUGH, far=FarParty(does="no-answer"), script=Script(utterances=(PLEASE,), hang_up_after_s=14))
 
@@ -291,13 +321,14 @@ def test_a_warm_transfer_that_is_accepted_joins_the_two(script: Script, network:
     [
         (Callee(party=FarParty(rings_s=3), script=Script(digits="2")), "declined"),
         (Callee(party=FarParty(rings_s=3), script=Script(utterances=(DECLINES,))), "declined"),
+        (Callee(party=FarParty(rings_s=3), script=Script(utterances=(MACHINE,))), "declined"),
         (Callee(party=FarParty(rings_s=3)), "declined"),  # says nothing, as voicemail does
         (Callee(party=FarParty(rings_s=3), script=Script(hang_up_after_s=5)), "declined"),
         (Callee(party=FarParty(does="no-answer")), "no-answer"),
         (Callee(party=FarParty(does="busy", rings_s=2)), "busy"),
         (Callee(party=FarParty(does="failed", rings_s=2)), "failed"),
     ],
-    ids=["by key", "by voice", "by silence", "by hanging up", "no answer", "busy", "failed"],
+    ids=["by key", "by voice", "by a machine", "by silence", "by hanging up", "no answer", "busy", "failed"],
 )
 def test_a_warm_transfer_that_is_declined_changes_nothing_for_the_caller(desk: Callee, outcome: str) -> None:
     told = call(BRIEFS, SORRY, callee=desk, script=WAITS)
@@ -329,6 +360,17 @@ def test_a_caller_who_hangs_up_in_a_warm_transfer_takes_the_persons_call_down(
     assert (told.report.errors, person.errors) == ((), ())
 
 
+def test_a_person_whose_telephone_rings_though_twilio_did_not_say_so_in_time_is_rung_no_longer() -> None:
+    desk = Callee(party=FarParty(rings_s=15), script=BY_KEY)
+    told = call(BRIEFS, SORRY, callee=desk, script=WAITS, late={"/Calls.json": 6.0})
+
+    [person] = told.account.reports
+    assert (person.ended_by, met_nobody(person)) == ("unanswered", True)
+    assert "cannot be called" in told.told_to_model[0]
+    assert told.report.played_ms == 800 + 500 + 700
+    assert (told.report.errors, person.errors) == ((), ())
+
+
 def test_a_caller_who_hangs_up_when_they_are_joined_ends_the_persons_call_too() -> None:
     desk = Callee(party=FarParty(rings_s=3, talks_s=None), script=BY_KEY)
     told = call(BRIEFS, callee=desk, script=replace(WAITS, hang_up_after_s=60))
@@ -347,7 +389,8 @@ def met_nobody(report: CallReport) -> bool:
 
 
 def test_digits_sent_into_a_telephone_computer_are_answered_and_the_model_hears_it() -> None:
-    menu, balance = Utterance(speech(1500), "For your balance press 2."), Utterance(speech(2000), "Eleven euros.")
+    menu = Utterance(speech(1500), "For your balance press 2.")
+    balance = Utterance(bytes(16 * THINKS_MS) + speech(2000), "Eleven euros.")
     computer = Script(utterances=(menu,), wait_s=1, stays=True, answers={"2": balance}, hang_up_after_s=25)
     presses = uses("press", '{"digits": "w2"}')
     told = call(presses, Says("I pressed it.", 400), Says("Eleven, thank you.", 800), script=computer)
@@ -375,6 +418,31 @@ def test_a_recording_has_silence_where_the_card_number_was_and_a_text_follows() 
     assert recording.held == [(recording.held[0][0], paused_ms), (resumed_ms, told.report.duration_ms)]
     assert [(text.to, text.sender, text.body) for text in told.account.messages] == [(CALLER, US, "Thank you, Ada.")]
     assert (told.told_to_model, told.report.errors) == (["done"], ())
+
+
+def test_a_card_number_is_in_no_recording_of_which_nobody_knows_that_it_runs() -> None:
+    asks = uses("collect_digits", first=Says("Please type its number.", 800))
+    types = Script(digits="4111#", interrupt_ms=10_000, stays=True, hang_up_after_s=30)
+    records = uses("start_recording", first=GREETING)
+    told = call(asks, Says("Thank you.", 500), greeting=records, script=types, late={"/Recordings.json": 6.0})
+
+    [recorded] = [each for each in told.account.calls.values() if each.recordings]
+    [recording] = recorded.recordings.values()
+    [(paused_ms, resumed_ms)] = recording.silent
+    keys_ms = [event.at_ms for event in told.events if isinstance(event, KeyPressed)]
+    assert len(keys_ms) == 5
+    assert paused_ms < keys_ms[0] < keys_ms[-1] <= resumed_ms
+    assert "no answer" in told.told_to_model[0] and "4 digits" in told.told_to_model[1]
+
+
+def test_an_agent_that_is_made_to_write_without_end_stops_after_a_few_texts() -> None:
+    text = ToolUse("send_sms", '{"to": "the caller", "text": "Hello."}')
+    told = call(Uses((text,) * 12), Says("Enough.", 500), script=WAITS)
+
+    assert len(told.account.messages) == MAX_TEXTS
+    refused = [output for output in told.told_to_model if "as many as one call may" in output]
+    assert len(refused) == 12 - MAX_TEXTS
+    assert told.report.errors == ()
 
 
 # ---- the REST API fails ----

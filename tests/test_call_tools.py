@@ -275,6 +275,55 @@ def test_a_secret_is_typed_and_the_model_learns_its_length_the_recording_pauses_
     play(scene)
 
 
+def test_a_secret_is_not_asked_for_while_a_recording_may_run_that_cannot_be_paused() -> None:
+    async def scene() -> None:
+        telephone = Telephone()
+        tools = (collect_digits, start_recording)
+        async with call_with(*tools, telephone=telephone, keys=DigitRules(sensitive=True)) as call:
+            await call.says(ToolCall("r0", "c0", "start_recording", "{}"))
+            telephone.refusal = ToolError("the network is busy")
+            await calls(call, "collect_digits")
+            await call.passes(100)
+
+            assert outputs(call)[-1] == (
+                "Error: this call may be being recorded, and that cannot be paused at the moment: ask the caller to "
+                "type nothing, and to say no number, and try again later (the network is busy)"
+            )
+
+    play(scene)
+
+
+def test_a_secret_of_a_call_that_is_not_recorded_begins_no_recording() -> None:
+    async def scene() -> None:
+        telephone = Telephone()
+        async with call_with(collect_digits, telephone=telephone, keys=DigitRules(sensitive=True)) as call:
+            await calls(call, "collect_digits")
+            await types(call, "4711#")
+
+            assert telephone.asked == []
+            assert outputs(call)[-1].startswith("The caller typed 4 digits.")
+
+    play(scene)
+
+
+def test_an_entry_counts_also_when_the_recording_cannot_go_on_which_the_model_learns() -> None:
+    async def scene() -> None:
+        telephone = Telephone()
+        tools = (collect_digits, start_recording)
+        async with call_with(*tools, telephone=telephone, keys=DigitRules(sensitive=True)) as call:
+            await call.says(ToolCall("r0", "c0", "start_recording", "{}"))
+            await calls(call, "collect_digits")
+            await types(call, "4711")
+            telephone.refusal = ToolError("the network is busy")
+            await types(call, "#")
+
+            assert outputs(call)[-1].startswith("The caller typed 4 digits.")
+            assert outputs(call)[-1].endswith(" But the recording does not go on: the network is busy")
+            assert call.session.digits == "4711"
+
+    play(scene)
+
+
 def test_a_caller_who_types_nothing_keeps_nobody_waiting() -> None:
     async def scene() -> None:
         async with call_with(collect_digits) as call:
@@ -409,11 +458,30 @@ def test_a_machine_that_never_stops_is_spoken_to_all_the_same() -> None:
     play(scene)
 
 
-def test_without_a_message_the_model_is_told_that_there_is_none() -> None:
+def test_a_message_that_cannot_be_filled_in_leaves_the_caller_heard() -> None:
     async def scene() -> None:
-        async with call_with(leave_voicemail_tool(None)) as call:
+        async with call_with(leave_voicemail_tool("This is for {{ nobody }}.")) as call:
             await calls(call, "leave_voicemail")
+            await call.passes(4000)
 
-            assert outputs(call) == ["Error: there is no message to leave; say what is to be said, then hang up"]
+            assert outputs(call) == ["Error: the tool failed."]
+            assert (call.session.muted, call.session.closed) == (False, None)
+
+    play(scene)
+
+
+def test_a_message_is_left_once_however_often_the_tool_is_called() -> None:
+    async def scene() -> None:
+        async with call_with(leave_voicemail_tool("Please call back.")) as call:
+            await calls(call, "leave_voicemail")
+            await call.passes(3000)
+            await call.replies("r2", 1000, done=False)
+            await call.says(ToolCall("r2", "c2", "leave_voicemail", "{}"), ResponseDone("r2", "completed"))
+            await call.hears(3000)
+
+            assert [event.say for event in call.sent(ResponseCreate) if isinstance(event, ResponseCreate)] == [
+                "Please call back."
+            ]
+            assert call.session.closed == Closed("agent")
 
     play(scene)

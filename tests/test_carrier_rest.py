@@ -19,6 +19,7 @@ from channels.carrier.far_party import FarParty
 from channels.carrier.live_call import MAX_RECORDINGS, Fetch, Given, LiveCall
 from channels.carrier.report import CallEvent, CallReport, DigitsSent, StreamStarted
 from channels.carrier.rest import MAX_BODY_BYTES, serve_rest
+from channels.carrier.rest_api import RestApi
 from channels.carrier.rest_forms import (
     INVALID,
     Form,
@@ -29,6 +30,7 @@ from channels.carrier.rest_forms import (
     read_recording_update,
     read_update,
 )
+from channels.carrier.virtual_time import loop_time, run_virtual
 from gateway.rest import BasicAuth
 from tests.carrier_service import CONNECT, PUBLIC_URL, TOKEN, FakeService, ToneAgent, serving
 
@@ -183,6 +185,33 @@ def test_only_so_many_requests_can_be_made_to_fail() -> None:
 
     with pytest.raises(ValueError, match=str(MAX_FAILURES)):
         known.fail_next(503, 20503)
+
+
+def test_a_request_can_be_answered_late_that_was_carried_out_at_once() -> None:
+    async def test() -> None:
+        known = account()
+        async with RestApi(known) as api:
+            known.answer_late(60, path="/Messages.json")
+            ours = BasicAuth(ACCOUNT_SID, TOKEN).get_auth_string()
+            path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
+            form = {"To": [THEM], "From": [US], "Body": ["x"]}
+            began = loop_time()
+            asking = [asyncio.ensure_future(api.answer("POST", path, form, authorization=ours)) for _ in range(2)]
+            await asking[1]
+            assert (loop_time() - began, len(known.messages)) == (0, 2)
+            await asking[0]
+            assert loop_time() - began == 60
+
+    run_virtual(test())
+
+
+def test_only_so_many_requests_can_be_answered_late() -> None:
+    known = account()
+    for _ in range(MAX_FAILURES):
+        known.answer_late(1)
+
+    with pytest.raises(ValueError, match=str(MAX_FAILURES)):
+        known.answer_late(1)
 
 
 def test_an_endless_form_is_refused() -> None:

@@ -261,6 +261,19 @@ def test_a_whisper_that_hangs_up_connects_nobody() -> None:
     assert report.errors == ()
 
 
+def test_a_callee_who_hangs_up_after_the_whisper_is_connected_to_nobody() -> None:
+    report, service = call(
+        f"<Dial action='/twilio/next'><Number url='/twilio/whisper'>{DESK}</Number></Dial>",
+        whisper="<Response><Say>A caller</Say></Response>",
+        next=BYE,
+        parties={DESK: FarParty(hangs_up_after_whisper=True)},
+    )
+
+    form = service.forms(NEXT)[0]
+    assert (form["DialCallStatus"], form["DialBridged"], form["DialCallDuration"]) == ("completed", "false", "0")
+    assert report.errors == ()
+
+
 def test_a_whisper_that_cannot_be_run_fails_the_call() -> None:
     report, _ = call(
         f"<Dial><Number url='/twilio/whisper'>{DESK}</Number></Dial>", whisper="<Response><Gather/></Response>"

@@ -238,6 +238,7 @@ def test_the_page_has_every_variable_of_the_settings_with_its_default() -> None:
     settings = {info.alias: info.default for info in Settings.model_fields.values() if info.alias}
 
     defaults = {name: "none" if default in ((), None) else f"{default}" for name, default in settings.items()}
+    defaults |= {"STATUS_POSTS_ALLOW_PRIVATE": f"{settings['STATUS_POSTS_ALLOW_PRIVATE']}".lower()}
     defaults |= {"DRAIN_S": f"{settings['DRAIN_S']:g}", "PUBLIC_URL": f"http://{settings['HOST']}:{settings['PORT']}"}
 
     assert defaults.items() <= documented.items()

@@ -49,8 +49,9 @@ from gateway.addresses import (
     WHISPER_PATH,
 )
 from gateway.app import make_app
-from gateway.call_control import TwilioCallControl
-from gateway.calls import TOKEN_TTL_S, Call, Calls
+from gateway.call import TOKEN_TTL_S, Call
+from gateway.call_control import MAX_RINGS, MAX_TEXTS, TwilioCallControl
+from gateway.calls import Calls
 from gateway.cold_transfer import AFTER_RING_S, ColdTransfer
 from gateway.numbers import Numbers
 from gateway.rest import TwilioRest, rest_of
@@ -279,6 +280,43 @@ def test_who_answers_and_hangs_up_before_they_hear_the_caller_has_declined() -> 
     scene(test)
 
 
+def test_who_picks_up_is_not_taken_for_answered_before_the_whisper_was_said() -> None:
+    async def test(rig: Rig) -> None:
+        transfer = rig.cold("A caller.")
+        began = loop_time()
+        transfer.leg_told("in-progress")
+        await rig.passes(1)
+        transfer.leg_told("in-progress")
+        assert await transfer.outcome(20) == "answered"
+        assert loop_time() - began == pytest.approx(transfer.whisper_s)
+        assert (rig.steps, rig.finished) == (["sales: answered"], ["transferred"])
+
+    scene(test)
+
+
+def test_who_hangs_up_in_the_whisper_has_declined_and_the_caller_comes_back() -> None:
+    async def test(rig: Rig) -> None:
+        transfer = rig.cold("A caller.")
+        transfer.leg_told("in-progress")
+        transfer.leg_told("completed")
+        assert isinstance(parse(transfer.dialled("completed", was_bridged=False) or "")[0], Connect)
+        await rig.passes(transfer.whisper_s + 1)
+        assert (rig.steps, rig.finished) == (["sales: declined"], [])
+
+    scene(test)
+
+
+def test_a_whisper_to_whoever_picks_up_when_the_call_is_over_tells_nothing() -> None:
+    async def test(rig: Rig) -> None:
+        transfer = rig.cold("A caller.")
+        transfer.leg_told("in-progress")
+        await rig.calls.end(SID, "caller")
+        await rig.passes(transfer.whisper_s + 1)
+        assert (rig.steps, rig.finished) == ([], [])
+
+    scene(test)
+
+
 def test_a_transfer_of_which_nothing_is_told_is_taken_for_answered_after_the_ringing() -> None:
     async def test(rig: Rig) -> None:
         began = loop_time()
@@ -455,6 +493,29 @@ def test_a_person_who_is_rung_for_a_transfer_that_was_given_up_meanwhile_is_hung
     scene(test)
 
 
+def test_a_person_who_rings_though_nobody_knows_whether_they_were_rung_is_hung_up_on() -> None:
+    async def test(rig: Rig) -> None:
+        rig.account.answer_late(6, path="/Calls.json")
+        await refused(rig.control.warm_transfer(SALES, ring_s=20, briefing="Ada calls."), "no answer")
+        [leg] = [call for call in rig.account.calls.values() if call.sid != SID]
+        await rig.passes(1)
+        assert (leg.status, rig.asked[-1]) == ("canceled", f"{leg.sid}.json Status")
+
+    scene(test, callee=Callee(party=FarParty(rings_s=15)))
+
+
+def test_others_are_rung_so_often_in_a_call_and_no_more() -> None:
+    async def test(rig: Rig) -> None:
+        for _ in range(MAX_RINGS - 1):
+            assert await rig.control.transfer(SALES, ring_s=20, whisper=None) == "busy"
+        assert await rig.control.warm_transfer(SALES, ring_s=20, briefing="Ada.") == "declined"
+        await refused(rig.control.warm_transfer(SALES, ring_s=20, briefing="Ada."), "5 times")
+        await refused(rig.control.transfer(SALES, ring_s=20, whisper=None), "5 times")
+        assert len([each for each in rig.asked if "Twiml" in each or "Url" in each]) == MAX_RINGS
+
+    scene(test, far=FarParty(does="busy"), callee=Callee(script=Script(digits="2")))
+
+
 def test_an_answer_that_nobody_understands_is_asked_for_once_more_and_then_declines() -> None:
     async def test(rig: Rig) -> None:
         transfer = rig.warm(joins)
@@ -570,6 +631,75 @@ def test_a_recording_is_begun_once_paused_and_gone_on_with() -> None:
     scene(test)
 
 
+def test_a_recording_whose_beginning_is_not_known_counts_as_running_and_can_be_paused() -> None:
+    async def test(rig: Rig) -> None:
+        rig.account.answer_late(6, path="/Recordings.json")
+        await refused(rig.control.start_recording(), "no answer")
+        assert rig.control.is_recording
+        assert await rig.control.pause_recording()
+        [recording] = rig.account.calls[SID].recordings.values()
+        assert (recording.status, rig.control.is_recording) == ("paused", False)
+        await rig.control.start_recording()
+        assert (recording.status, rig.control.is_recording) == ("in-progress", True)
+        assert len(rig.account.calls[SID].recordings) == 1
+
+    scene(test)
+
+
+def test_a_recording_whose_beginning_is_not_known_is_gone_on_with_and_not_begun_twice() -> None:
+    async def test(rig: Rig) -> None:
+        rig.account.answer_late(6, path="/Recordings.json")
+        await refused(rig.control.start_recording(), "no answer")
+        await rig.control.start_recording()
+        [recording] = rig.account.calls[SID].recordings.values()
+        assert (recording.status, rig.control.is_recording) == ("in-progress", True)
+
+    scene(test)
+
+
+def test_a_recording_that_perhaps_began_and_did_not_is_nothing_to_pause_and_can_be_begun() -> None:
+    async def test(rig: Rig) -> None:
+        rig.account.fail_next(503, 20503, "down")
+        await refused(rig.control.start_recording(), "down")
+        assert rig.control.is_recording
+        assert not await rig.control.pause_recording()
+        assert not rig.control.is_recording
+        await rig.control.start_recording()
+        [recording] = rig.account.calls[SID].recordings.values()
+        assert recording.status == "in-progress"
+
+    scene(test)
+
+
+def test_a_recording_that_is_refused_does_not_run() -> None:
+    async def test(rig: Rig) -> None:
+        rig.account.fail_next(403, 20403, "no")
+        await refused(rig.control.start_recording(), "20403")
+        assert not rig.control.is_recording
+
+    scene(test)
+
+
+@pytest.mark.parametrize("change", ["start", "pause"])
+def test_a_recording_of_which_a_change_is_given_up_counts_as_running_and_goes_on_when_told(change: str) -> None:
+    async def test(rig: Rig) -> None:
+        control = rig.control
+        await control.start_recording()
+        if change == "start":
+            await control.pause_recording()
+        rig.account.answer_late(6, path="/Recordings/")
+        doing: Awaitable[object] = control.start_recording() if change == "start" else control.pause_recording()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await doing
+        assert control.is_recording
+        await control.start_recording()
+        [recording] = rig.account.calls[SID].recordings.values()
+        assert (recording.status, control.is_recording) == ("in-progress", True)
+
+    scene(test)
+
+
 def test_recording_a_call_that_is_over_is_no_error_and_records_nothing() -> None:
     async def test(rig: Rig) -> None:
         rig.account.fail_next(400, 21220)
@@ -597,6 +727,16 @@ def test_a_message_comes_from_the_number_that_the_call_is_held_on_unless_another
         await rig.control.send_sms(CALLER, "At nine.", sender=sender)
         [message] = rig.account.messages
         assert (message.to, message.sender, message.body) == (CALLER, shown, "At nine.")
+
+    scene(test)
+
+
+def test_a_call_sends_so_many_messages_and_no_more() -> None:
+    async def test(rig: Rig) -> None:
+        for _ in range(MAX_TEXTS):
+            await rig.control.send_sms(CALLER, "At nine.", sender=None)
+        await refused(rig.control.send_sms(CALLER, "At nine.", sender=None), "5 messages")
+        assert len(rig.account.messages) == MAX_TEXTS
 
     scene(test)
 

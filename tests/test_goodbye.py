@@ -7,7 +7,8 @@ import pytest
 
 from agents import Transcription, TurnDetection, hang_up, tool
 from agents.barge_in import BargeInRules
-from agents.events import Closed, ResponseCreate, ResponseDone, ToolCall, ToolResult
+from agents.events import Closed, ResponseCreate, ResponseCreated, ResponseDone, ToolCall, ToolResult
+from agents.floor import ANSWER_S
 from agents.idle import VOICE_HOLD_S, WORDS_S
 from agents.realtime import SessionConfig
 from agents.time_limit import DurationWarning
@@ -18,7 +19,7 @@ from tests.scene import Scene, play, reply, voice
 WRITES = SessionConfig(transcription=Transcription())
 TWO_WORDS = BargeInRules(min_words=2)
 LONG_VOICE = BargeInRules(min_speech_ms=500)
-GOES_ON = ToolResult("c1", "The caller spoke before the goodbye was over: the call goes on.")
+GOES_ON = ToolResult("c1", "The caller spoke before the goodbye was over: the call goes on.", has_failed=True)
 SLACK_MS = 2000 * CHECK_S
 """How late the end may be where the time is looked at so often."""
 
@@ -64,6 +65,23 @@ def test_a_hang_up_that_comes_after_its_goodbye_was_stopped_is_called_off(is_cut
 
             assert call.sent(ToolResult) == [GOES_ON]
             assert call.session.closed is None
+
+    play(scene)
+
+
+@pytest.mark.parametrize("config", [WRITES, SessionConfig()], ids=["written", "unwritten"])
+def test_a_cough_that_stops_the_goodbye_is_followed_by_another_word_of_the_agents(config: SessionConfig) -> None:
+    async def scene() -> None:
+        async with goodbye(config=config) as call:
+            await says_goodbye(call, 3000)
+            await call.passes(1000)
+            await call.begins_to_speak()
+            await call.passes(300)
+            await call.stops_speaking(text="")
+            await call.passes(1000 * ANSWER_S + SLACK_MS)
+
+            assert (call.sent(ToolResult), call.session.closed) == ([GOES_ON], None)
+            assert len(call.sent(ResponseCreate)) == 1
 
     play(scene)
 
@@ -252,5 +270,22 @@ def test_who_waits_for_the_end_of_a_goodbye_waits_no_longer_than_the_call() -> N
             await call.passes(SLACK_MS)
 
             assert (was_done, waiting.done()) == (False, True)
+
+    play(scene)
+
+
+# ---- a caller on hold ----
+
+
+def test_a_caller_on_hold_is_let_go_without_waiting_for_the_music_to_end() -> None:
+    async def scene() -> None:
+        async with goodbye() as call:
+            await call.session.hold()
+            await call.passes(1000)
+            await call.says(ResponseCreated("r1"), ToolCall("r1", "c1", "hang_up", "{}"))
+            await call.says(ResponseDone("r1", "completed"))
+            await call.passes(SLACK_MS)
+
+            assert call.session.closed == Closed("agent")
 
     play(scene)

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from agents import Guardrail, GuardrailContext, tool
-from agents.events import Error, GuardrailTripped, ResponseCreate, ResponseCreated, ResponseDone, ToolCall, ToolResult
+from agents.events import (
+    Error,
+    GuardrailTripped,
+    ResponseCreate,
+    ResponseCreated,
+    ResponseDone,
+    ToolCall,
+    ToolResult,
+    TranscriptOutput,
+)
 from tests.guarded_scene import Asked, Call, no_promises
 from tests.scene import play
 
@@ -49,6 +58,39 @@ def test_a_call_that_a_guardrail_refuses_never_runs_and_the_model_reads_the_hint
                 GuardrailTripped("no-flights", "tool_call", "there is 'flight' in it", response_id="r1", call_id="c1")
             ]
             assert len(call.sent(ResponseCreate)) == 1
+
+    play(scene)
+
+
+def test_no_tool_runs_of_a_response_that_a_guardrail_stopped() -> None:
+    async def scene() -> None:
+        bookings = Bookings()
+        async with Call(no_promises(), tools=(bookings.tool,)) as call:
+            await call.begins("r1", "I guarantee it, and I book it now.")
+            await call.says(*calls()[1:])
+
+            assert len(call.seen(GuardrailTripped)) == 1
+            assert bookings.booked == []
+            [result] = call.sent(ToolResult)
+            assert isinstance(result, ToolResult)
+            assert result.output.startswith("Error: the tool was not called. You were stopped: what you were saying")
+
+    play(scene)
+
+
+def test_a_response_that_is_stopped_while_its_call_is_looked_at_calls_nothing() -> None:
+    async def scene() -> None:
+        bookings, asked = Bookings(), Asked()
+        asked.may_answer.clear()
+        slow = Guardrail(name="slow", check=asked.later, stages=BEFORE)
+        async with Call(no_promises(), slow, tools=(bookings.tool,)) as call:
+            await call.says(*calls()[:2])
+            await call.says(TranscriptOutput("r1", "i1", "I guarantee it."))
+            asked.may_answer.set()
+            await call.passes(100)
+
+            assert bookings.booked == []
+            assert len(call.sent(ToolResult)) == 1
 
     play(scene)
 

@@ -147,6 +147,28 @@ def test_an_agent_with_another_voice_talks_on_a_connection_of_its_own_that_knows
     assert report.played_ms == pytest.approx(400 + 800 + 600 + 500, abs=80)
 
 
+def test_a_caller_who_interrupts_what_was_said_before_the_handoff_leaves_the_next_agent_knowing_what_they_heard() -> (
+    None
+):
+    words = "I am putting you through to the billing desk, who will see to it that your bill is mended at once."
+    to_billing = CallTools((Call("transfer_to_billing"),), first=Speak(words, 9000))
+    fake = FakeOpenAI(Speak("Hello.", 2000), to_billing, Speak("Billing here.", 600), Speak("Yes.", 500), hears="Stop!")
+    model = openai(fake)
+
+    report = call(*desks(model, model, config_of(), config_of(voice="marin")), interrupt_ms=3000)
+
+    assert report.errors == () and fake.violations == []
+    _, second = fake.sessions
+    assert len(second.messages("conversation.item.delete")) == 1
+    said = [
+        item["content"][0]["text"]
+        for message in second.messages("conversation.item.create")
+        if (item := message["item"])["role"] == "assistant" and item["content"][0]["text"].startswith("I am")
+    ]
+    begun, heard = said
+    assert begun == words and words.startswith(heard) and 0 < len(heard) < 0.8 * len(words)
+
+
 def test_a_caller_who_says_nothing_is_not_sent_back_and_forth_for_ever() -> None:
     fake = FakeOpenAI(HELLO, TO_BILLING, TO_RECEPTION, Speak("Then let me see to it myself.", 900))
     model = openai(fake)

@@ -424,6 +424,53 @@ def test_deleted_items_vanish() -> None:
     assert call.take(ItemDeleted("a1")) == ()
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        TranscriptInput("u1", "My card is 4111."),
+        TranscriptInputDelta("u1", "My card"),
+        ItemCreated("u1", "user", None),
+        ItemDeleted("u1"),
+        TranscriptOutput("r1", "u1", "Your card is 4111."),
+        AudioOutputDelta("r1", "u1", 0, bytes(960)),
+    ],
+)
+def test_a_deleted_item_does_not_come_back_with_what_is_told_of_it_late(late: ServerEvent) -> None:
+    call = fed([SpeechStarted("u1"), AudioInputCommitted("u1")])
+    call.delete("u1")
+
+    assert call.take(late) == ()
+    assert (call.items, call.past) == ((), ())
+
+
+def test_an_item_that_the_program_makes_anew_under_the_id_of_a_deleted_one_is_there() -> None:
+    call = fed([TranscriptInput("u1", "My card is 4111.")])
+    call.delete("u1")
+
+    call.add("u1", "user", "My card is ****.")
+    call.add("m1", "system", "The caller is a member.")
+    call.take(ItemCreated("u1", "user", "m1"))
+
+    assert [item.text for item in call.items] == ["The caller is a member.", "My card is ****."]
+
+
+def test_so_many_deleted_items_are_remembered_the_latest() -> None:
+    call = CallHistory()
+    for n in range(history_order.MAX_DELETED + 1):
+        call.take(SpeechStarted(f"u{n}"))
+        call.delete(f"u{n}")
+    call.take(TranscriptInput("u0", "Hello."))
+    call.take(TranscriptInput("u1", "Hello?"))
+
+    assert only(call).item_id == "u0"
+
+
+def test_a_turn_that_begins_anew_after_its_audio_was_cleared_is_a_turn() -> None:
+    call = fed([SpeechStarted("u1"), AudioInputCleared(), SpeechStarted("u1"), TranscriptInput("u1", "Hello.")])
+
+    assert only(call).text == "Hello."
+
+
 def test_events_that_say_nothing_about_items_change_nothing() -> None:
     call = CallHistory()
 

@@ -254,6 +254,13 @@ def test_an_answer_that_is_not_json_is_given_as_text() -> None:
     assert told(an_answer(b"ten", content_type="text/plain", charset="klingon"), None, ()) == "ten"
 
 
+@pytest.mark.parametrize("charset", ["punycode", "idna", "undefined", "zlib", "UTF-8"])
+def test_a_charset_that_no_server_means_is_read_as_utf_8(charset: str) -> None:
+    body = b"a-" + "für".encode() + b"a" * 200_000
+
+    assert told(an_answer(body, content_type="text/plain", charset=charset), None, ()) == body.decode()
+
+
 def test_an_answer_without_content_says_so() -> None:
     assert told(an_answer(b"", status=204), None, ()) == "The server answered 204, and nothing more."
 
@@ -414,7 +421,9 @@ def test_retry_after_is_respected_within_the_time_that_is_left() -> None:
 
     assert (len(patient[0].seen), patient[1]) == (2, [7.0])
     assert (len(hurried[0].seen), hurried[1]) == (1, [])
-    assert by_date[1] == nonsense[1] == [BACKOFF_S[0]]
+    absurd = asking("GET", fails(429, Retry_After="Fri, 31 Dec 9999 23:59:59 -2359"), says("done"))
+
+    assert by_date[1] == nonsense[1] == absurd[1] == [BACKOFF_S[0]]
 
 
 def test_a_server_that_is_too_slow_is_given_up_with_the_tools_time() -> None:
@@ -527,6 +536,8 @@ def test_a_tool_reaches_no_private_address_unless_its_file_allows_it() -> None:
 PRIVATE = """
 10.0.0.1 172.16.0.1 192.168.1.1 127.0.0.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 240.0.0.1
 ::1 :: fe80::1%eth0 fd00:ec2::254 fec0::1 ff02::1 ::ffff:10.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: 2001:db8::1 nonsense
+168.63.129.16 192.0.0.192 192.88.99.1 3fff::1 64:ff9b:1::1 2606:4700::5efe:a00:1 2606:4700::200:5efe:a00:1
+::ffff:168.63.129.16 64:ff9b::c000:c0
 """
 PUBLIC = "8.8.8.8 1.1.1.1 2606:4700:4700::1111 ::ffff:8.8.8.8 64:ff9b::808:808"
 

@@ -1,9 +1,12 @@
 """The keys that a caller presses make entries, which the model is told of; a secret it neither hears nor is told."""
 
+import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
+from agents import Handoff, RealtimeAgent
 from agents.barge_in import BargeInRules
 from agents.digits import DigitRules
 from agents.events import (
@@ -14,8 +17,13 @@ from agents.events import (
     ItemCreate,
     ItemTruncate,
     ResponseCreate,
+    ResponseCreated,
     ResponseDone,
+    ToolCall,
+    ToolResult,
 )
+from agents.realtime import SessionConfig
+from agents.tools.collect_digits import collect_digits
 from agents.watch import CHECK_S
 from tests.scene import Scene, audio_format, play, silent_frame, voiced_frame  # noqa: F401 the format is for all tests
 
@@ -173,5 +181,137 @@ def test_a_muted_caller_may_press_keys() -> None:
             await press(call, "5#")
 
             assert messages(call) == ["The caller pressed 5."]
+
+    play(scene)
+
+
+# ---- a handoff meanwhile ----
+
+
+def desks(here: DigitRules, there: DigitRules) -> Scene:
+    """A call whose agent may hand over to one with other keys, which goes on over the same connection."""
+    tools, config = (collect_digits,), SessionConfig()
+
+    def billing() -> RealtimeAgent:
+        return replace(call.session.agent, name="billing", keys=there, handoffs=())
+
+    call = Scene(keys=here, tools=tools, config=config, handoffs=(Handoff("billing", billing),))
+    return call
+
+
+async def is_handed_over(call: Scene) -> None:
+    handing = ToolCall("r9", "c9", "transfer_to_billing", "{}")
+    await call.says(ResponseCreated("r9"), handing, ResponseDone("r9", "completed"))
+    assert call.session.agent.name == "billing"
+
+
+async def is_asked_to_type(call: Scene) -> None:
+    asking = ToolCall("r1", "c1", "collect_digits", "{}")
+    await call.says(ResponseCreated("r1"), asking, ResponseDone("r1", "completed"))
+
+
+def collected(call: Scene) -> list[str]:
+    """What the model was told by its tool."""
+    return [event.output for event in call.sent(ToolResult) if isinstance(event, ToolResult) and event.call_id == "c1"]
+
+
+OPEN = DigitRules(to_model=True)
+SECRET = DigitRules(to_model=True, sensitive=True)
+
+
+def test_a_secret_that_is_begun_stays_whole_and_a_secret_over_a_handoff() -> None:
+    async def scene() -> None:
+        async with desks(SECRET, OPEN) as call:
+            await press(call, "4111")
+            await is_handed_over(call)
+            await press(call, "2222#")
+
+            assert entries(call) == ["41112222"]
+            assert [event.sensitive for event in call.seen(Dtmf)] == [True] * 9
+            assert messages(call) == ["The caller typed 8 digits."]
+
+            await press(call, "5#")
+            assert messages(call)[1:] == ["The caller pressed 5."]
+
+    play(scene)
+
+
+def test_a_number_that_an_agent_waits_for_stays_whole_over_a_handoff() -> None:
+    async def scene() -> None:
+        async with desks(SECRET, OPEN) as call:
+            await is_asked_to_type(call)
+            await press(call, "4111")
+            await is_handed_over(call)
+            await press(call, "2222#")
+            await call.passes(300)
+
+            assert call.session.digits == "41112222"
+            assert collected(call) == [
+                "The caller typed 8 digits. You are not told which; tools that need them have them."
+            ]
+            await press(call, "5#")
+            assert messages(call) == ["The caller pressed 5."]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("typed_before", ["", "4111"])
+def test_what_is_typed_for_an_agent_whose_keys_are_secrets_is_one_whoever_asked_for_it(typed_before: str) -> None:
+    async def scene() -> None:
+        async with desks(OPEN, SECRET) as call:
+            await is_asked_to_type(call)
+            await press(call, typed_before)
+            await is_handed_over(call)
+            await press(call, "2222#")
+            await call.passes(300)
+
+            count = len(typed_before) + 4
+            assert collected(call) == [
+                f"The caller typed {count} digits. You are not told which; tools that need them have them."
+            ]
+            assert [event.sensitive for event in call.seen(DigitsEntered)] == [True]
+            assert "2222" not in repr(call.model.sent)
+
+    play(scene)
+
+
+def test_who_waits_for_an_entry_in_place_of_another_agent_waits_by_their_own_rules() -> None:
+    async def scene() -> None:
+        async with desks(DigitRules(terminator="*"), DigitRules(max_digits=3)) as call:
+            await is_asked_to_type(call)
+            await is_handed_over(call)
+            entry = asyncio.create_task(call.session.collect_digits(10, 10))
+            await press(call, "123")
+            await call.passes(300)
+
+            assert entry.done()
+            assert await entry == "123"
+
+    play(scene)
+
+
+def test_an_entry_that_an_agent_waits_for_is_complete_by_that_agents_rules() -> None:
+    async def scene() -> None:
+        async with desks(DigitRules(max_digits=3), DigitRules(terminator="*")) as call:
+            await is_asked_to_type(call)
+            await is_handed_over(call)
+            await press(call, "123")
+            await call.passes(300)
+            assert collected(call) == ["The caller typed 123."]
+
+            await press(call, "1234*")
+            assert entries(call) == ["123", "1234"]
+
+    play(scene)
+
+
+def test_the_key_that_ends_a_number_of_known_length_belongs_to_it_over_a_handoff() -> None:
+    async def scene() -> None:
+        async with desks(DigitRules(max_digits=4), OPEN) as call:
+            await press(call, "1234")
+            await is_handed_over(call)
+            await press(call, "#")
+
+            assert (entries(call), messages(call)) == (["1234"], [])
 
     play(scene)

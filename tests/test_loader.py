@@ -1,3 +1,4 @@
+import wave
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,44 @@ def problems_of(folder: Path, text: str) -> list[Problem]:
 
 def places(problems: list[Problem]) -> list[tuple[int | None, str, str, str]]:
     return [(problem.line, problem.field, problem.found, problem.right) for problem in problems]
+
+
+CALLS = 'outbound:\n  caller_id: "+15550100200"\n  voicemail: "{}"\n'
+PUTS_THROUGH = 'destinations: {sales: "+15550100300"}\ntools: [transfer, warm_transfer, hold]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "found"),
+    [
+        (CALLS.format("For {{ nobody }}."), "outbound.voicemail", "the unknown variable {{ nobody }}"),
+        (CALLS.format("For {{ 1 +}}."), "outbound.voicemail", "a broken template: "),
+        (PUTS_THROUGH + 'transfer: {whisper: "For {{ nobody }}."}\n', "transfer.whisper", "the unknown variable"),
+        (PUTS_THROUGH + 'transfer: {whisper: "For {{."}\n', "transfer.whisper", "a broken template: "),
+        (PUTS_THROUGH + "transfer: {hold_music: nowhere.wav}\n", "transfer.hold_music", "'nowhere.wav'"),
+        (PUTS_THROUGH + "transfer: {hold_music: no-sound.wav}\n", "transfer.hold_music", "'no-sound.wav'"),
+        ("tools: [hang_up]\ntool_rules: [{tool: hang_up, filler: {play: no-sound.wav}}]\n", "", "'no-sound.wav'"),
+        ("tools: [leave_voicemail]\n", "tools[0]", "'leave_voicemail'"),
+        ('tools: [leave_voicemail]\noutbound: {caller_id: "+15550100200"}\n', "tools[0]", "'leave_voicemail'"),
+    ],
+)
+def test_what_a_call_would_stumble_over_is_found_before_there_is_one(
+    folder: Path, text: str, field: str, found: str
+) -> None:
+    (folder / "no-sound.wav").write_bytes(b"RIFF, or so they say")
+
+    [problem] = problems_of(folder, GOOD + text)
+
+    assert problem.field == (field or "tool_rules[0].filler.play")
+    assert problem.found.startswith(found)
+
+
+def test_music_and_texts_that_hold_in_every_call_are_no_problem(folder: Path) -> None:
+    with wave.open(str(folder / "music.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(3200))
+    text = GOOD + CALLS.format("For {{ caller }}.") + 'destinations: {sales: "+15550100300"}\n'
+
+    assert problems_of(folder, text + "tools: [leave_voicemail, hold]\ntransfer: {hold_music: music.wav}\n") == []
 
 
 def test_agents_are_named_after_their_files(folder: Path) -> None:

@@ -11,8 +11,11 @@ import agents.local as local
 from agents.errors import ConfigError, NotSupportedError
 from agents.local import refusals
 from agents.local.refusals import refuse_config
+from agents.providers import Fault
 from agents.realtime import AudioFormat, SessionConfig
 from agents.schema import AgentSpec
+from agents.tools.contract import ToolRules
+from agents.tools.function import tool
 from tests.local_phrases import SCRIPT
 
 HERE = Path()
@@ -72,6 +75,99 @@ def test_hanging_up_needs_the_tool() -> None:
     ]
     assert "tools: [hang_up]" in faults[0].right
     assert local.faults(spec(script={"intents": [INTENT]}, tools=()), HERE) == []
+
+
+@tool(name="find_order")
+def lookup(customer: dict[str, str], number: int) -> str:
+    """Finds an order."""
+    return f"{customer} {number}"
+
+
+@tool(rules=ToolRules(background=True))
+def report(text: str = "") -> str:
+    """Writes a report."""
+    return text
+
+
+HTTP = {
+    "name": "book",
+    "description": "Books.",
+    "url": "https://a.example",
+    "method": "POST",
+    "parameters": [{"name": "slot", "choices": ["nine", "ten"]}],
+}
+
+
+def action(name: str, arguments: dict[str, Any] | None = None, result: str | None = None, **fields: Any) -> list[Fault]:
+    """What is wrong with a script that does this."""
+    intent = INTENT | {"action": name, "arguments": arguments or {}, "result": result}
+    tools = (f"{__name__}.lookup", f"{__name__}.report", "transfer", "hang_up")
+    more = {"tools": tools, "destinations": {"sales": "+15551230000"}, "http_tools": [HTTP], "handoffs": ["billing"]}
+    return local.faults(spec(**{"script": {"intents": [intent]}, **more, **fields}), HERE)
+
+
+def test_an_action_is_a_tool_by_the_name_that_models_know_it_by() -> None:
+    order = {"customer": {"name": "{{ caller }}"}, "number": 3}
+
+    [dotted] = action("lookup", order)
+
+    assert (dotted.path, dotted.found) == (("script", "intents", 0, "action"), "lookup")
+    assert "find_order" in dotted.right
+    assert action("find_order", order) == action("transfer_to_billing") == action("book", {"slot": "ten"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "place", "words"),
+    [
+        ("transfer", {"to": "salez"}, "to", "transfer takes sales"),
+        ("transfer", {"to": "{{ caller }}"}, "to", "transfer takes sales"),
+        ("transfer", {"to": "sales", "colour": "red"}, "colour", "Extra inputs"),
+        ("transfer", {}, "to", "required"),
+        ("find_order", {"customer": {"name": "Ann"}, "number": "many"}, "number", "integer"),
+        ("book", {"slot": "noon"}, "slot", "'nine' or 'ten'"),
+        ("hang_up", {"why": ["done"]}, "why", "Extra inputs"),
+    ],
+)
+def test_arguments_of_an_action_fit_its_tool(name: str, arguments: dict[str, Any], place: str, words: str) -> None:
+    [fault] = action(name, arguments)
+
+    assert fault.path == ("script", "intents", 0, "arguments", place)
+    assert words in fault.right
+
+
+def test_arguments_that_fit_with_the_variables_of_the_file_are_fine() -> None:
+    assert action("transfer", {"to": "{{ desk }}"}, variables={"desk": "sales"}) == []
+    assert action("report", {"text": "{{ caller }} on {{ date }}"}) == []
+
+
+def test_a_script_has_no_words_for_what_a_tool_in_the_background_answers() -> None:
+    [own] = action("report", result="Done.")
+    [ruled] = action("hang_up", result="Done.", tool_rules=[{"tool": "hang_up", "background": True}])
+
+    assert own.path == ruled.path == ("script", "intents", 0, "result")
+    assert "background: true" in own.right
+    assert action("report") == action("report", result="Done.", tool_rules=[{"tool": "report", "background": False}])
+    assert action("report") == []
+
+
+@pytest.mark.parametrize("result", ["It is {{ reslut.x }}.", "It is {{ result | nofilter }}.", "It is {{ result"])
+def test_the_words_for_a_result_are_a_template_of_known_variables(result: str) -> None:
+    [fault] = action("book", {"slot": "nine"}, result)
+
+    assert fault.path == ("script", "intents", 0, "result")
+    assert action("book", {"slot": "nine"}, "{{ caller }}, it is {{ result.slot | upper }}.") == []
+
+
+def test_with_an_mcp_server_all_is_checked_that_the_file_tells_of_it() -> None:
+    listed = {"name": "clock", "command": "c", "tools": ["get/time"]}
+    unlisted = {"name": "clock", "command": "c"}
+
+    [unknown] = action("get_tide", mcp_servers=[listed])
+
+    assert "get_time" in unknown.right
+    assert action("get_time", {"zone": "UTC"}, mcp_servers=[listed]) == []
+    assert action("get_tide", mcp_servers=[unlisted]) == []
+    assert [fault.path[-1] for fault in action("transfer", {"to": "salez"}, mcp_servers=[unlisted])] == ["to"]
 
 
 def test_missing_packages_are_a_fault_that_says_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ BOOKING = ScriptSpec(
             examples=("book a table",),
             answer="I am looking.",
             action="book",
-            arguments={"name": "{{ caller }}", "seats": 4},
+            arguments={"name": "{{ caller }}", "seats": 4, "for": [{"who": "{{ caller }}"}]},
             result="Your number is {{ result.number }}.",
         ),
         IntentSpec(name="time", examples=("what time is it",), answer="One moment.", action="get_time"),
@@ -133,7 +133,9 @@ def booking() -> ScriptBrain:
     return ScriptBrain(BOOKING, Matcher(BOOKING.intents, BOOKING.threshold), {})
 
 
-def told(brain: ScriptBrain, asked: str, output: str, *, then: str = "") -> tuple[CallTool, list[Step]]:
+def told(
+    brain: ScriptBrain, asked: str, output: str, *, then: str = "", has_failed: bool = False
+) -> tuple[CallTool, list[Step]]:
     """The tool that is called for what is asked, and what is said once it has answered."""
     memory = Memory()
 
@@ -144,14 +146,14 @@ def told(brain: ScriptBrain, asked: str, output: str, *, then: str = "") -> tupl
 
     call = asyncio.run(steps(asked))[-1]
     assert isinstance(call, CallTool)
-    memory.add(Call(call.call_id, call.name, call.arguments, output))
+    memory.add(Call(call.call_id, call.name, call.arguments, output, has_failed))
     return call, asyncio.run(steps(then))
 
 
 def test_an_action_calls_a_tool_with_its_arguments_and_says_what_came_of_it() -> None:
     call, said = told(booking(), "Book a table.", '{"number": 17}')
 
-    assert (call.name, call.arguments) == ("book", '{"name": "Ann", "seats": 4}')
+    assert (call.name, call.arguments) == ("book", '{"name": "Ann", "seats": 4, "for": [{"who": "Ann"}]}')
     assert said == [Say("Your number is 17.")]
 
 
@@ -172,6 +174,14 @@ def test_without_words_of_the_script_nothing_is_said_of_an_answer_unless_it_fail
 @pytest.mark.parametrize("output", ['{"other": 1}', "no JSON", "Error: full"])
 def test_an_answer_that_the_script_has_no_words_for_did_not_work(output: str) -> None:
     assert told(booking(), "Book a table.", output)[1] == [Say(DID_NOT_WORK)]
+
+
+@pytest.mark.parametrize("asked", ["Book a table.", "What time is it?"])
+def test_what_a_tool_did_not_do_is_never_said_to_be_done(asked: str) -> None:
+    """Whatever the model reads of it: these are texts that are no errors."""
+    _, said = told(booking(), asked, '{"number": 17}', has_failed=True)
+
+    assert said == [Say(DID_NOT_WORK)]
 
 
 def test_what_was_asked_meanwhile_is_answered_after_the_tools_answer() -> None:

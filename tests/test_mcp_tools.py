@@ -1,6 +1,7 @@
 """Servers that speak the Model Context Protocol lend an agent their tools, over standard streams and over HTTP."""
 
 import asyncio
+import gzip
 import logging
 import os
 import sys
@@ -8,24 +9,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import pytest
 import uvicorn
 from mcp.server import MCPServer
 from mcp_types import CallToolResult, TextContent
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from agents import McpServer, RealtimeAgent, RealtimeSession, ToolContext
 from agents.errors import ConfigError, ToolError
 from agents.events import ResponseCreated, ResponseDone, Tool, ToolCall, ToolResult
 from agents.providers.scripted import ScriptedModel
-from agents.tools.contract import ToolRules
+from agents.tools.answer import MAX_OUTPUT_CHARS
+from agents.tools.contract import AgentTool, ToolRules
 from agents.tools.function import tool
+from agents.tools.mcp import McpTool
 from agents.tools.mcp_answer import told
 from agents.tools.mcp_connection import pause_s
-from agents.tools.mcp_schema import model_name, parameters
-from agents.tools.toolbox import all_tools
+from agents.tools.mcp_program import MAX_MESSAGE_BYTES
+from agents.tools.mcp_schema import MAX_CHARS, MAX_NODES, model_name, parameters
+from agents.tools.toolbox import all_tools, enter_toolkits, tool_named
 from channels.carrier.virtual_time import run_virtual
 from channels.memory import MemoryChannel
 from gateway.app import make_app
@@ -128,16 +136,20 @@ def test_what_a_server_refuses_is_told_to_the_model() -> None:
 @asynccontextmanager
 async def over_http(port: int) -> AsyncIterator[str]:
     """A server made with the `mcp` package, on loopback. Gives its address."""
-    served = MCPServer("shop")
+    shop = MCPServer("shop")
 
-    @served.tool()
+    @shop.tool()
     def price(name: str) -> str:
         """The price of something."""
         return f"{name} is two euros"
 
-    config = uvicorn.Config(
-        served.streamable_http_app(), host="127.0.0.1", port=port, log_config=None, access_log=False
-    )
+    async with served(shop.streamable_http_app(), port) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(app: Starlette, port: int) -> AsyncIterator[str]:
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110
@@ -340,14 +352,76 @@ def test_all_pages_of_a_list_are_read_and_the_list_is_filtered_by_name(caplog: p
     assert caplog.text.count(f"MCP server fake has no tool named ecko; it has {known}") == 1
 
 
-def test_a_change_of_the_list_is_honoured_by_whoever_asks_for_it_next() -> None:
+async def until_it_has(server: McpServer, count: int) -> list[str]:
+    """The names of its tools, once it has so many."""
+    async with asyncio.timeout(20):
+        while len(known := await server.tools()) < count:
+            await server.call("echo", {})
+    return [each.schema.name for each in known]
+
+
+def test_a_change_of_the_list_is_honoured_once_it_is_known() -> None:
     async def use(server: McpServer) -> list[str]:
         before = await server.tools()
         await server.call("grow", {})
-        after = await server.tools()
-        return [each.schema.name for each in after[len(before) :]]
+        return (await until_it_has(server, len(before) + 1))[len(before) :]
 
     assert with_server(fake(), use) == ["new_one"]
+
+
+def test_nobody_waits_for_a_list_that_has_changed_and_does_not_come() -> None:
+    async def main() -> tuple[int, bool]:
+        async with fake("stalls") as server:
+            before = await server.tools()
+            await server.call("grow", {})
+            await server.call("echo", {})
+            began = asyncio.get_running_loop().time()
+            known = await server.tools()
+            waited_s = asyncio.get_running_loop().time() - began
+            return len(known) - len(before), waited_s < 1
+
+    assert asyncio.run(main()) == (0, True)
+
+
+def test_a_tool_that_a_server_comes_to_have_is_left_out_if_the_agent_has_one_of_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @tool
+    def new_one() -> str:
+        return "the agent's own"
+
+    async def main() -> tuple[int, AgentTool | None, object]:
+        server = fake()
+        agent = RealtimeAgent(name="desk", model=DrivenModel(), tools=(new_one,), toolkits=(server,))
+        async with server:
+            await server.call("grow", {})
+            names = await until_it_has(server, 10)
+            async with RealtimeSession(agent, channel=MemoryChannel()):
+                tools = await all_tools(agent)
+            assert names.count("new_one") == 1
+            echo = await tool_named(agent, "echo")
+            assert echo is not None
+            return [each.schema.name for each in tools].count("new_one"), await tool_named(agent, "new_one"), echo.rules
+
+    assert asyncio.run(main()) == (1, new_one, ToolRules())
+    assert "agent desk has two tools named new_one: that of fake is left out" in caplog.text
+
+
+class Unasked(McpServer):
+    """A server whose tools nobody should ask for."""
+
+    async def tools(self) -> tuple[McpTool, ...]:
+        raise AssertionError("it was asked")
+
+
+def test_no_server_is_asked_for_what_is_the_agents_own() -> None:
+    @tool
+    def own() -> str:
+        return "own"
+
+    agent = RealtimeAgent(name="desk", model=DrivenModel(), tools=(own,), toolkits=(Unasked("u", command="u"),))
+
+    assert asyncio.run(tool_named(agent, "own")) is own
 
 
 def test_each_tool_of_a_server_has_its_rules() -> None:
@@ -413,7 +487,106 @@ def test_the_service_keeps_servers_from_its_start_so_that_no_call_starts_one() -
     assert len(set(asyncio.run(main()))) == 1
 
 
+class Slow:
+    """A toolkit that takes its time to start."""
+
+    name = "slow"
+    is_entered = False
+
+    async def tools(self) -> tuple[AgentTool, ...]:
+        return ()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.sleep(20)
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+class Broken(Slow):
+    async def __aenter__(self) -> Self:
+        raise ToolError("it is broken")
+
+
+def test_the_service_starts_all_servers_side_by_side() -> None:
+    async def main() -> float:
+        one = RealtimeAgent(name="one", model=DrivenModel(), toolkits=(Slow(), Slow()))
+        two = RealtimeAgent(name="two", model=DrivenModel(), toolkits=(Slow(),))
+        settings, numbers = read_settings({"TWILIO_AUTH_TOKEN": "t" * 32}), Numbers("one", {})
+        agents = {"one": one, "two": two}
+        app = make_app(settings, agents, numbers, Calls(agents, 1))
+        began = asyncio.get_running_loop().time()
+        async with app.router.lifespan_context(app):
+            return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(main()) == pytest.approx(20, abs=1)
+
+
+def test_what_entering_one_toolkit_raises_is_raised_and_the_others_are_not_waited_for() -> None:
+    async def main() -> float:
+        began = asyncio.get_running_loop().time()
+        agent = RealtimeAgent(name="one", model=DrivenModel(), toolkits=(Slow(), Broken()))
+        with pytest.raises(ToolError, match="it is broken"):
+            async with AsyncExitStack() as stack:
+                await enter_toolkits(agent, stack)
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(main()) < 20
+
+
 # ---- answers ----
+
+
+def test_a_program_that_says_too_much_at_once_is_dropped_and_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def use(server: McpServer) -> tuple[int, str, object]:
+        answer = await server.call("speak", {"chars": MAX_MESSAGE_BYTES // 2})
+        with pytest.raises(ToolError) as dropped:
+            await server.call("speak", {"chars": MAX_MESSAGE_BYTES})
+        return len(str(answer)), str(dropped.value), await server.call("echo", {})
+
+    told, dropped, echoed = with_server(fake(), use)
+
+    assert told == MAX_OUTPUT_CHARS + 1
+    assert dropped == "the tool's server broke off; nobody knows whether it was done"
+    assert echoed == "{}"
+    assert f"a message was longer than {MAX_MESSAGE_BYTES} bytes" in caplog.text
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_no_more_than_a_limit_is_read_of_an_answer_over_http(is_compressed: bool) -> None:
+    async def shop(request: Request) -> Response:
+        message = await request.json()
+        if "id" not in message:
+            return Response(status_code=202)
+        words = "y" * (100 if is_compressed else MAX_MESSAGE_BYTES)
+        results: dict[str, Any] = {
+            "initialize": {
+                "protocolVersion": message.get("params", {}).get("protocolVersion"),
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "shop", "version": "1"},
+            },
+            "tools/list": {"tools": [{"name": "speak", "inputSchema": {"type": "object"}}]},
+            "tools/call": {"content": [{"type": "text", "text": words}]},
+        }
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+        if message["method"] not in results:
+            return JSONResponse({**answer, "error": {"code": -32601, "message": "no such method"}})
+        body = orjson.dumps({**answer, "result": results[message["method"]]})
+        headers = {"Content-Type": "application/json"}
+        if is_compressed and message["method"] == "tools/call":
+            return Response(gzip.compress(body), headers={**headers, "Content-Encoding": "gzip"})
+        return Response(body, headers=headers)
+
+    async def main() -> str:
+        async with (
+            served(Starlette(routes=[Route("/mcp", shop, methods=["POST"])]), free_port()) as url,
+            McpServer("shop", url=url) as server,
+        ):
+            with pytest.raises(ToolError) as refused:
+                await server.call("speak", {})
+            return str(refused.value)
+
+    assert "the answer is compressed, or longer than 1048576 bytes" in asyncio.run(main())
 
 
 def test_what_is_no_text_is_named_and_texts_are_joined() -> None:
@@ -508,6 +681,37 @@ def test_a_schema_that_grows_without_bound_is_told_as_an_object() -> None:
         "type": "object",
         "properties": {},
     }
+
+
+def test_a_schema_with_too_many_words_is_told_as_an_object() -> None:
+    many = {"properties": {"a": {"enum": list(range(MAX_NODES))}}}
+    long = {"properties": {"a": {"description": "y" * MAX_CHARS}}}
+    long_choice = {"properties": {"a": {"enum": ["y" * MAX_CHARS]}}}
+
+    assert [parameters(each)["properties"] for each in (many, long, long_choice)] == [{}, {}, {}]
+
+
+def test_a_schema_that_is_nested_as_none_is_told_as_an_object() -> None:
+    lists: Any = {"$ref": "#/properties/a"}
+    choice: Any = "x"
+    for _ in range(150):
+        lists, choice = [lists], [choice]
+
+    assert parameters({"properties": {"a": {"anyOf": lists}}})["properties"] == {}
+    assert parameters({"properties": {"a": {"enum": choice}}})["properties"] == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"properties": None}, {}),
+        ({"properties": ["a"]}, {}),
+        ({"properties": {"a": 3, "b": True}}, {"a": {}, "b": True}),
+        ({"properties": {"a": {"properties": None, "required": "x"}}}, {"a": {}}),
+    ],
+)
+def test_what_has_another_shape_than_its_keyword_is_not_told(wrong: dict[str, Any], told: dict[str, Any]) -> None:
+    assert parameters({**wrong, "required": "x"}) == {"type": "object", "properties": told}
 
 
 def test_a_schema_without_properties_has_none() -> None:

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from agents.call_spec import HoursSpec, OutboundSpec
+from agents.errors import GatewayError
 from channels.carrier import loop_time
 from channels.carrier.virtual_time import run_virtual
 from gateway import outbound
-from gateway.outbound import OutboundCalls, Placed, Refused, Wanted
+from gateway.outbound import ANSWER_S, OutboundCalls
+from gateway.placed_call import Placed, Refused, Unanswered, Wanted
 from gateway.rest import RestFailed
 
 SPEC = OutboundSpec(caller_id="+15550100200")
@@ -22,8 +24,9 @@ WANTED = Wanted(to="+15550100500", agent="sales", variables={"name": "Ann"})
 class Network:
     """Notes when it was asked to dial whom, from which number."""
 
-    def __init__(self, failure: RestFailed | None = None) -> None:
+    def __init__(self, failure: GatewayError | None = None) -> None:
         self.dialled: list[tuple[float, str, str]] = []
+        self.taken_back: list[str] = []
         self._failure = failure
 
     async def place(self, placed: Placed, spec: OutboundSpec, sender: str) -> str:
@@ -31,6 +34,9 @@ class Network:
             raise self._failure
         self.dialled.append((loop_time(), placed.wanted.to, sender))
         return f"CA{len(self.dialled)}"
+
+    async def take_back(self, call_sid: str) -> None:
+        self.taken_back.append(call_sid)
 
 
 def play(
@@ -157,7 +163,7 @@ def test_no_more_calls_wait_than_can_be_dialled_in_a_while(monkeypatch: pytest.M
     play(scene)
 
 
-def test_a_service_that_stops_takes_no_more_and_forgets_those_waiting() -> None:
+def test_a_service_that_stops_takes_no_more_and_cancels_those_waiting() -> None:
     is_stopping = False
 
     async def scene() -> None:
@@ -167,14 +173,14 @@ def test_a_service_that_stops_takes_no_more_and_forgets_those_waiting() -> None:
             {"sales": SPEC}, network, per_second=1, clock=loop_time, is_draining=lambda: is_stopping
         ) as calls:
             calls.ask(WANTED)
-            calls.ask(WANTED)
+            waiting, _ = calls.ask(WANTED)
             await asyncio.sleep(0.1)
             is_stopping = True
 
             with pytest.raises(Refused, match="stopping"):
                 calls.ask(WANTED)
         await asyncio.sleep(5)
-        assert len(network.dialled) == 1
+        assert (len(network.dialled), waiting.state) == (1, "canceled")
 
     run_virtual(scene())
 
@@ -191,6 +197,114 @@ def test_what_the_network_refuses_is_the_end_of_the_call_and_is_told() -> None:
 
     failure = RestFailed("21211: no such number", status=400, code=21211, may_pass=False, was_not_done=False)
     play(scene, network=Network(failure), told=lambda placed: told.append((placed.state, placed.detail)))
+
+
+def test_a_call_of_which_progress_is_told_goes_on_though_the_network_did_not_answer() -> None:
+    async def scene(calls: OutboundCalls, network: Network) -> None:
+        placed, _ = calls.ask(WANTED)
+        await asyncio.sleep(1)
+        was = placed.state
+        calls.progressed(placed.id, "in-progress", "CA7")
+        calls.landed(placed.id)
+        await asyncio.sleep(SPEC.ring_s + ANSWER_S + 1)
+
+        assert (was, placed.state, placed.call_sid, placed.detail) == ("dialing", "in-progress", "CA7", "")
+        assert (calls.expected, calls.is_busy) == (0, False)
+
+    play(scene, network=Network(Unanswered("no answer within 5 s")))
+
+
+def test_a_call_that_nobody_knows_of_fails_in_the_end_and_late_news_of_it_count() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def scene(calls: OutboundCalls, network: Network) -> None:
+        placed, _ = calls.ask(WANTED)
+        await asyncio.sleep(SPEC.ring_s + ANSWER_S - 1)
+        kept = calls.expected
+        await asyncio.sleep(2)
+        calls.progressed(placed.id, "in-progress", "CA7")
+        calls.progressed(placed.id, "completed", "CA7")
+        calls.progressed(placed.id, "in-progress", "CA7")
+
+        assert (kept, calls.expected) == (1, 0)
+        assert told == [
+            ("dialing", ""),
+            ("failed", "it is unknown whether they were called: no answer within 5 s"),
+            ("in-progress", ""),
+            ("completed", ""),
+        ]
+
+    network = Network(Unanswered("no answer within 5 s"))
+    play(scene, network=network, told=lambda placed: told.append((placed.state, placed.detail)))
+
+
+def test_a_call_that_rings_and_is_never_told_of_again_frees_its_room() -> None:
+    async def scene(calls: OutboundCalls, network: Network) -> None:
+        placed, _ = calls.ask(WANTED)
+        await asyncio.sleep(1)
+        calls.progressed(placed.id, "ringing", "CA1")
+        await asyncio.sleep(SPEC.ring_s + ANSWER_S)
+
+        assert (placed.state, placed.detail) == ("failed", "nothing was heard of how it went on")
+        assert (calls.expected, calls.is_busy) == (0, False)
+
+    play(scene)
+
+
+def test_an_error_of_our_own_ends_one_call_and_no_other() -> None:
+    class Broken(Network):
+        async def place(self, placed: Placed, spec: OutboundSpec, sender: str) -> str:
+            if not self.dialled:
+                self.dialled.append((0, "", ""))
+                raise KeyError("of ours")
+            return await super().place(placed, spec, sender)
+
+    async def scene(calls: OutboundCalls, network: Network) -> None:
+        first, _ = calls.ask(WANTED)
+        second, _ = calls.ask(WANTED)
+        await asyncio.sleep(3)
+
+        assert (first.state, first.detail) == ("failed", "an error of the service's own")
+        assert (second.state, second.call_sid) == ("dialing", "CA2")
+
+    play(scene, network=Broken())
+
+
+def test_calls_are_expected_from_dialling_until_they_have_landed() -> None:
+    async def scene(calls: OutboundCalls, network: Network) -> None:
+        first, _ = calls.ask(WANTED)
+        calls.ask(WANTED)
+        await asyncio.sleep(0.5)
+        expected = [calls.expected]
+        await asyncio.sleep(1)
+        expected.append(calls.expected)
+        calls.progressed(first.id, "in-progress", "CA1")  # and nobody has asked yet what they are to hear
+        expected.append(calls.expected)
+        calls.landed(first.id)
+        expected.append(calls.expected)
+
+        assert expected == [1, 2, 2, 1]
+
+    play(scene)
+
+
+def test_calls_are_taken_back_that_ring_and_those_waiting_are_canceled_and_told() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def scene(calls: OutboundCalls, network: Network) -> None:
+        talks, _ = calls.ask(WANTED)
+        calls.ask(WANTED)
+        waits, _ = calls.ask(WANTED)
+        await asyncio.sleep(1.5)
+        calls.progressed(talks.id, "in-progress", "CA1")
+        calls.landed(talks.id)
+        calls.take_back()
+        await asyncio.sleep(2)
+
+        assert (network.taken_back, len(network.dialled)) == (["CA2"], 2)
+        assert told[-1] == (waits.id, "canceled")
+
+    play(scene, told=lambda placed: told.append((placed.id, placed.state)))
 
 
 def test_progress_is_followed_to_the_end_and_what_comes_late_changes_nothing() -> None:

@@ -8,11 +8,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels.carrier import ACCOUNT_SID, Account, Callee, CallReport, FarParty, Script, run_virtual, started
+from agents.agent import RealtimeAgent
+from channels.carrier import (
+    ACCOUNT_SID,
+    Account,
+    Callee,
+    CallReport,
+    FarParty,
+    RestInProcess,
+    Script,
+    loop_time,
+    run_virtual,
+    started,
+)
 from channels.carrier.app_socket import App
 from channels.carrier.caller import Utterance
 from channels.carrier.machine import AnsweringMachine
+from gateway.app import make_app
+from gateway.calls import Calls
+from gateway.configuration import load_configuration
 from gateway.on_trial import service_of
+from gateway.placing import Placing
+from gateway.rest import rest_of
+from gateway.settings import read_settings
 from tests.asgi import Answer, ask
 
 TOKEN = "test-calls-token"
@@ -67,8 +85,13 @@ def place(
     steps: str = TALKS,
     callee: Callee | None = None,
     environment: Mapping[str, str] = ENVIRONMENT,
+    remake: Callable[[RealtimeAgent], RealtimeAgent] = lambda agent: agent,
+    made: Callable[[Calls], object] = lambda calls: None,
 ) -> list[CallReport]:
-    """Runs the service of such an agent; afterwards, the reports of the calls that it placed."""
+    """Runs the service of such an agent; afterwards, the reports of the calls that it placed.
+
+    `remake` may change what comes of the file; `made` is given the calls before the first.
+    """
     (tmp_path / "agents").mkdir()
     (tmp_path / "rehearsals").mkdir()
     (tmp_path / "agents" / "reminders.yaml").write_text(AGENT + outbound)
@@ -83,7 +106,15 @@ def place(
     )
 
     async def played() -> None:
-        async with started(service_of(tmp_path, environment, account)) as app:
+        settings = read_settings({**environment, "CONFIG_DIR": str(tmp_path)})
+        configuration = load_configuration(tmp_path, environment)
+        agents = {name: remake(agent) for name, agent in configuration.make_agents(tmp_path, environment).items()}
+        rest = rest_of(settings, http=lambda: RestInProcess(account))
+        assert rest
+        calls = Calls(agents, settings.max_calls, clock=loop_time, rest=rest, addresses=settings.addresses)
+        made(calls)
+        placing = Placing(settings, configuration.agents, calls, rest, loop_time)
+        async with started(make_app(settings, agents, configuration.numbers, calls, placing)) as app:
             account.app = app
             await scene(app, account)
 

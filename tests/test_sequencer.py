@@ -323,6 +323,20 @@ def test_the_answer_to_results_is_forgotten_with_all_that_waits_and_when_the_mod
     assert (after_all_was_forgotten, asking.next()) == (None, None)
 
 
+def test_the_answer_to_results_waits_for_the_end_of_the_turn_in_which_the_caller_stops_the_agent() -> None:
+    asking = sequencer(PLAIN)
+    asking.next()
+    asking.created("r1")
+    asking.request(PLAIN_AGAIN, is_after_tools=True)
+    asking.callers_turn(is_open=True)
+    asking.forget_waiting()
+    asking.done("r1")
+    during_the_turn = asking.next()
+    asking.callers_turn(is_open=False)
+
+    assert (during_the_turn, asking.next()) == (None, PLAIN_AGAIN)
+
+
 def test_an_answer_to_an_unknown_call_is_harmless() -> None:
     asking = sequencer(PLAIN)
 

@@ -83,6 +83,37 @@ def test_without_calls_the_server_stops_at_once() -> None:
     run(test)
 
 
+class Ringing:
+    """A telephone that rings until it is taken back, and then so long."""
+
+    def __init__(self, rings_on_s: float) -> None:
+        self._rings_on_s = rings_on_s
+        self._silent_at: float | None = None
+
+    @property
+    def expected(self) -> int:
+        return int(self.is_busy)
+
+    @property
+    def is_busy(self) -> bool:
+        return self._silent_at is None or time.monotonic() < self._silent_at
+
+    def take_back(self) -> None:
+        self._silent_at = time.monotonic() + self._rings_on_s
+
+
+def test_a_telephone_that_rings_is_taken_back_and_waited_for() -> None:
+    async def test() -> None:
+        async with running(agent(), after_stream_s=0, DRAIN_S="20") as service:
+            ringing = Ringing(0.5)
+            service.calls.expect(ringing)
+            assert ringing.is_busy
+            service.stop()
+        assert not ringing.is_busy
+
+    run(test)
+
+
 def test_twilio_is_not_pinged() -> None:
     config = Server(Starlette(), Calls({}, 1), "127.0.0.1", 1, 0, lambda: None).config
 

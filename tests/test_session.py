@@ -1132,7 +1132,9 @@ def test_an_unknown_tool_is_answered_with_an_error_that_names_it() -> None:
         async with RealtimeSession(agent(cue(), ToolCall("r1", "c1", "nope", "{}")), channel=channel) as session:
             channel.say(FRAME)
             await until(lambda: sent(session, ToolResult))
-            assert sent(session, ToolResult) == [ToolResult("c1", "Error: there is no tool named 'nope'.")]
+            assert sent(session, ToolResult) == [
+                ToolResult("c1", "Error: there is no tool named 'nope'.", has_failed=True)
+            ]
 
     run(test)
 

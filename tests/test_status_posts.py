@@ -55,7 +55,7 @@ async def listening(program: Program) -> AsyncIterator[Program]:
 
 def play(scene: Callable[[StatusPosts, Program], Awaitable[None]], *answers: int) -> None:
     async def played() -> None:
-        async with listening(Program(*answers)) as program, StatusPosts(TOKEN) as posts:
+        async with listening(Program(*answers)) as program, StatusPosts(TOKEN, allow_private=True) as posts:
             await scene(posts, program)
 
     asyncio.run(played())
@@ -107,6 +107,25 @@ def test_a_program_that_is_not_there_is_a_warning_without_its_secret(caplog: pyt
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_program_at_a_private_address_is_told_nothing_unless_the_operator_allows_it(
+    host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with listening(Program()) as program, StatusPosts(TOKEN) as posts:
+            posts.put(program.url.replace("127.0.0.1", host), "out_1", {"state": "ringing"})
+            async with asyncio.timeout(5):
+                while not caplog.records:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+            assert program.told == []
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(scene())
+
+    assert "the address is private or local; STATUS_POSTS_ALLOW_PRIVATE=true allows those" in caplog.text
+
+
 def test_the_oldest_go_first_when_too_many_wait(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,3 +142,31 @@ def test_the_oldest_go_first_when_too_many_wait(
         play(scene)
 
     assert caplog.text.count("a status post was dropped") == 2
+
+
+def test_what_waits_when_the_service_stops_is_told_if_that_is_soon() -> None:
+    async def played() -> None:
+        async with listening(Program()) as program:
+            async with StatusPosts(TOKEN, allow_private=True) as posts:
+                for number in range(5):
+                    posts.put(program.url, "out_1", {"number": number})
+
+            assert [json.loads(body)["number"] for _, body in program.told] == [0, 1, 2, 3, 4]
+
+    asyncio.run(played())
+
+
+def test_a_program_that_is_slow_does_not_keep_the_service_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_posts, "FLUSH_S", 0.05)
+    monkeypatch.setattr(status_posts, "WAITS_S", (60.0,))
+
+    async def played() -> None:
+        async with (
+            listening(Program(503)) as program,
+            asyncio.timeout(5),
+            StatusPosts(TOKEN, allow_private=True) as posts,
+        ):
+            posts.put(program.url, "out_1", {"state": "ringing"})
+            await program.has(1)
+
+    asyncio.run(played())

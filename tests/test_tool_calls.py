@@ -37,6 +37,7 @@ from agents.idle import VOICE_HOLD_S
 from agents.realtime import SessionConfig
 from agents.speaking import RESULT_KNOWN_S
 from agents.tools import FunctionTool
+from agents.tools.answer import STOPPING_S
 from agents.tools.calls import MAX_AT_ONCE
 from tests.scene import Scene, play, reply, voice
 from tests.tool_scene import called, told
@@ -282,6 +283,45 @@ def test_an_interruption_by_the_program_forgets_the_answer_that_waits() -> None:
     play(scene)
 
 
+async def coughs(call: Scene) -> None:
+    """A sound of the caller's that stops the agent, and that no model answers."""
+    await call.begins_to_speak()
+    await call.passes(300)
+    await call.stops_speaking(text="")
+
+
+def test_a_result_is_spoken_of_when_a_cough_stops_the_response_after_which_it_was_to_be() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(after("c1", 500),)) as call:
+            await call.says(*reply("r1", voice(4000), done=False), ToolCall("r1", "c1", "c1", "{}"))
+            await call.passes(1000)
+            await coughs(call)
+            await call.says(ResponseDone("r1", "cancelled"))
+            await call.passes(1000 * ANSWER_S - 100)
+            before = asked(call)
+            await call.passes(200)
+
+            assert (outputs(call), before, asked(call)) == ({"c1": "found"}, 0, 1)
+
+    play(scene)
+
+
+def test_a_result_that_waits_is_not_spoken_of_twice_when_a_voice_stops_the_agent_and_is_answered() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(after("c1", 500),)) as call:
+            await call.says(*reply("r1", voice(4000), done=False), ToolCall("r1", "c1", "c1", "{}"))
+            await call.passes(1000)
+            await coughs(call)
+            await call.says(ResponseDone("r1", "cancelled"))
+            await call.passes(500)
+            await call.replies("r2", 1000)
+            await call.passes(5000)
+
+            assert (outputs(call), asked(call)) == ({"c1": "found"}, 0)
+
+    play(scene)
+
+
 def test_the_silence_between_a_result_and_the_agents_voice_is_measured_and_the_callers_voice_is_none() -> None:
     async def scene() -> None:
         async with Scene(tools=(after("c1", 500), after("c2", 500))) as call:
@@ -510,6 +550,32 @@ def test_observers_learn_of_each_call_and_of_what_it_came_to() -> None:
     play(scene)
 
 
+def test_observers_learn_which_calls_failed_and_how() -> None:
+    async def scene() -> None:
+        slow = after("slow", 60_000, rules=ToolRules(timeout_s=2))
+        silent = after("silent", 60_000, rules=ToolRules(timeout_s=2, on_timeout="error"))
+        tools = (after("fine", 0), after("broken", 0, KeyError("x")), after("says", 0, ToolError("no")), slow, silent)
+        async with Scene(tools=tools) as call:
+            events = told(call, "tool")
+            await call.says(*called("fine", "broken", "says", "slow", "silent", "nope"))
+            began, events[:] = list(events), []
+            await call.passes(3000)
+
+            assert {(event.output, event.failure) for event in began if event.output is None} == {(None, None)}
+            assert {event.call_id: event.failure for event in [*began, *events] if event.output is not None} == {
+                "fine": None,
+                "broken": "error",
+                "says": "error",
+                "slow": "timeout",
+                "nope": "error",
+            }
+            assert [event for event in events if event.output is None] == [
+                Tool("silent", "silent", "{}", failure="timeout")
+            ]
+
+    play(scene)
+
+
 # ---- the end of the call ----
 
 
@@ -553,6 +619,49 @@ def test_after_the_end_no_result_is_sent_or_told_not_even_of_a_tool_that_takes_n
             closed = await call.session.wait_closed()
 
             assert (closed, call.sent(ToolResult), len(events)) == (Closed("caller"), [], 1)
+
+    play(scene)
+
+
+@tool(timeout_s=2)
+async def polls() -> str:
+    """Takes no notice of being stopped, as a loop around a bare `except` does, for a quarter of an hour."""
+    for _ in range(900):
+        with suppress(BaseException):
+            await asyncio.sleep(1)
+    return "late"
+
+
+def test_a_tool_that_takes_no_notice_of_its_timeout_is_answered_and_left_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene() -> None:
+        async with Scene(tools=(polls,)) as call:
+            await call.says(*called("polls"))
+            await call.passes(1000 * (2 + STOPPING_S) + 100)
+
+            assert outputs(call) == {"polls": "Error: the tool took longer than 2 seconds."}
+            assert asked(call) == 1
+        await asyncio.sleep(1000)
+
+    play(scene)
+    assert "tool polls takes no notice of being stopped" in caplog.text
+
+
+def test_a_tool_that_takes_no_notice_holds_up_the_end_of_the_call_only_so_long() -> None:
+    async def scene() -> None:
+        now = asyncio.get_running_loop().time
+        async with Scene(tools=(polls,)) as call:
+            await call.says(*called("polls"))
+            await call.passes(500)
+            hung_up_at = now()
+            call.channel.hang_up()
+            closed = await call.session.wait_closed()
+            took_s = now() - hung_up_at
+
+            assert (closed, call.model.is_closed) == (Closed("caller"), True)
+            assert STOPPING_S <= took_s < STOPPING_S + 0.5
+        await asyncio.sleep(1000)
 
     play(scene)
 

@@ -25,13 +25,14 @@ from agents.events import (
     ToolCancelled,
     ToolResult,
 )
+from agents.floor import ANSWER_S
 from agents.tools import FunctionTool
 from agents.tools.approvals import NOT_APPROVED
 from agents.tools.calls import INTERRUPTED
 from agents.tools.predicates import PREDICATE_TIMEOUT_S
 from agents.tools.results import BEGUN
 from agents.tools.spec import ToolRulesSpec
-from tests.scene import Line, Scene, play, reply, size, voice
+from tests.scene import LateLine, Line, Scene, play, reply, size, voice
 from tests.tool_scene import called, told
 
 ONE_MOMENT = Filler(after_ms=1500, say="One moment, please.")
@@ -246,9 +247,40 @@ def test_while_the_caller_speaks_and_is_answered_there_is_no_filler() -> None:
     play(scene)
 
 
+def test_there_is_no_filler_while_the_line_is_elsewhere_and_silence_is_counted_anew_once_it_is_back() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(work(20_000, timeout_s=30, filler=ONE_MOMENT),)) as call:
+            await call.says(*called("work"))
+            call.channel.leave()
+            await call.passes(10_100)
+            call.channel.come_back()
+            await call.passes(1400)
+            before = words(call)
+            await call.passes(500)
+
+            assert (before, words(call)) == ([], ["One moment, please."])
+
+    play(scene)
+
+
+def test_a_filler_is_not_heard_of_a_call_that_is_over_soon_after_the_line_is_back() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(work(10_000, filler=ONE_MOMENT),)) as call:
+            await call.says(*called("work"))
+            await call.passes(1000)
+            call.channel.leave()
+            await call.passes(8800)
+            call.channel.come_back()
+            await call.passes(5000)
+
+            assert (outputs(call), words(call)) == (["found"], [None])
+
+    play(scene)
+
+
 def test_of_several_calls_only_one_filler_sounds_at_a_time_and_silence_is_counted_anew_for_the_next() -> None:
     async def scene() -> None:
-        other = Filler(after_ms=1500, say="Still looking.")
+        other = Filler(after_ms=1550, say="Still looking.")
         tools = (work(20_000, timeout_s=30, filler=ONE_MOMENT), work(20_000, name="more", timeout_s=30, filler=other))
         async with Scene(tools=tools) as call:
             await call.says(*called("work", "more"))
@@ -537,7 +569,7 @@ def test_a_rejected_call_is_answered_with_the_text_and_a_response_follows(text: 
             await call.settles()
 
             assert (outputs(call), words(call)) == ([output], [None])
-            assert events[-1] == Tool("c1", "pay", '{"amount": 7}', output)
+            assert events[-1] == Tool("c1", "pay", '{"amount": 7}', output, failure="refused")
 
     play(scene)
 
@@ -730,17 +762,91 @@ def test_a_caller_who_interrupts_stops_interruptible_calls_and_no_others() -> No
     play(scene)
 
 
-def test_the_model_is_not_asked_to_speak_of_a_call_that_the_caller_stopped() -> None:
+def test_the_model_is_not_asked_to_speak_of_a_stopped_call_when_it_answers_the_caller() -> None:
     async def scene() -> None:
         async with Scene(tools=(work(9000, interruptible=True),)) as call:
             await call.says(*reply("r1", voice(2000), done=False), *called("work")[1:])
             await call.passes(500)
             await call.begins_to_speak()
+            await call.passes(600)
             await call.stops_speaking()
             await call.replies("r2", 500)
             await call.passes(10_000)
 
             assert (outputs(call), words(call), call.session.is_quiet) == ([INTERRUPTED], [], True)
+
+    play(scene)
+
+
+def test_the_model_is_asked_to_speak_of_a_call_that_a_cough_stopped() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(work(9000, interruptible=True),)) as call:
+            await call.says(*reply("r1", voice(2000), done=False), *called("work")[1:])
+            await call.passes(500)
+            await call.begins_to_speak()
+            await call.passes(300)
+            await call.stops_speaking(text="")
+            await call.passes(1000 * ANSWER_S - 100)
+            before = words(call)
+            await call.passes(200)
+
+            assert (outputs(call), before, words(call)) == ([INTERRUPTED], [], [None])
+
+    play(scene)
+
+
+def test_the_model_is_not_asked_to_speak_of_a_call_that_the_program_stopped() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(work(9000, interruptible=True),)) as call:
+            await call.says(*reply("r1", voice(2000), done=False), *called("work")[1:])
+            await call.passes(500)
+            await call.session.interrupt()
+            await call.passes(10_000)
+
+            assert (outputs(call), words(call)) == ([INTERRUPTED], [])
+
+    play(scene)
+
+
+def test_an_interruption_that_is_told_late_stops_no_call_of_the_response_that_followed_it() -> None:
+    async def scene() -> None:
+        line = LateLine()
+        tools = (work(9000, name="old", interruptible=True), work(2000, name="new", interruptible=True))
+        async with Scene(line, tools=tools) as call:
+            await call.says(*reply("r1", voice(3000), done=False), *called("old")[1:])
+            await call.passes(1000)
+            await call.begins_to_speak()
+            await call.passes(700)
+            await call.stops_speaking(text="What day is it?")
+            await call.says(*called("new", response_id="r2"))
+            await call.passes(100)
+            line.tell()
+            await call.passes(5000)
+
+            assert (outputs(call), words(call)) == ([INTERRUPTED, "found"], [None])
+
+    play(scene)
+
+
+def test_a_line_that_is_taken_elsewhere_stops_no_call(tmp_path: Path) -> None:
+    async def scene() -> None:
+        music = recorded(tmp_path, 10_000)
+
+        @tool(rules=ToolRules(interruptible=True))
+        async def transfers() -> str:
+            await call.session.hold(music, is_reminded=False)
+            await asyncio.sleep(2)
+            call.channel.leave()
+            await asyncio.sleep(2)
+            return "put through"
+
+        async with Scene(tools=(transfers,)) as call:
+            await call.says(*called("transfers"))
+            await call.passes(1000)
+            was_playing = call.channel.is_playing
+            await call.passes(4000)
+
+            assert (was_playing, outputs(call)) == (True, ["put through"])
 
     play(scene)
 
@@ -792,6 +898,22 @@ def test_a_call_in_the_background_that_the_caller_stopped_is_told_and_not_spoken
     play(scene)
 
 
+def test_a_call_in_the_background_that_a_cough_stopped_is_spoken_of() -> None:
+    async def scene() -> None:
+        async with Scene(tools=(work(9000, interruptible=True, background=True),)) as call:
+            await call.says(*called("work"))
+            await call.replies("r2", 1000)
+            await call.passes(500)
+            await call.begins_to_speak()
+            await call.stops_speaking(text="")
+            await call.passes(5000)
+
+            assert (outputs(call), words(call)) == ([BEGUN], [None, None])
+            assert [note.endswith(INTERRUPTED) for note in notes(call)] == [True]
+
+    play(scene)
+
+
 def test_an_interruptible_tool_that_takes_no_notice_is_answered_once() -> None:
     @tool(rules=ToolRules(interruptible=True, filler=Filler(after_ms=600, say="Hm.")))
     async def stubborn() -> str:
@@ -805,6 +927,7 @@ def test_an_interruptible_tool_that_takes_no_notice_is_answered_once() -> None:
             await call.says(*reply("r1", voice(2000), done=False), *called("stubborn")[1:])
             await call.passes(500)
             await call.begins_to_speak()
+            await call.passes(600)
             await call.stops_speaking()
             await call.replies("r2", 500)
             await call.passes(5000)

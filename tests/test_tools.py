@@ -17,15 +17,11 @@ from agents.errors import ConfigError, ToolError
 from agents.events import Closed
 from agents.providers.scripted import ScriptedModel
 from agents.providers.scripted.steps import Say
-from agents.realtime import SpokenItem
 from agents.session import RealtimeSession
 from agents.tools import FunctionTool, ToolContext, hang_up, tool
 from agents.tools.answer import MAX_OUTPUT_CHARS, Answer, answer
 from agents.tools.built_in import BUILT_IN
 from channels.memory import MemoryChannel
-
-GOODBYE = SpokenItem("r1", "goodbye")
-ONE_SECOND = bytes(48_000)
 
 
 @dataclass
@@ -329,7 +325,7 @@ def test_a_tool_that_takes_too_long_yields_a_timeout_output(is_async: bool) -> N
         answered = await answer(hang if is_async else block, "{}", ToolContext(session_with(), "call-1"))
         release.set()
 
-        assert answered == Answer("Error: the tool took longer than 0.01 seconds.", has_timed_out=True)
+        assert answered == Answer("Error: the tool took longer than 0.01 seconds.", failure="timeout")
 
     asyncio.run(main())
 
@@ -369,9 +365,9 @@ def test_hang_up_can_be_named_in_yaml_and_takes_no_arguments() -> None:
 def test_hang_up_waits_until_the_caller_has_heard_the_goodbye() -> None:
     async def main() -> None:
         channel = MemoryChannel()
-        async with session_with(channel=channel) as session:
-            await channel.send_audio(ONE_SECOND, GOODBYE)
-            await channel.end_audio(GOODBYE)
+        host = RealtimeAgent(name="host", model=ScriptedModel([Say("Goodbye.", 1000)]))
+        async with RealtimeSession(host, channel=channel) as session:
+            await turns_of_the_loop(100)
             hanging_up = asyncio.ensure_future(answer(hang_up, "{}", ToolContext(session, "call-1")))
             await turns_of_the_loop()
             channel.play(999)

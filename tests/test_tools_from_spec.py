@@ -1,6 +1,7 @@
 """What an operator writes of tools is what an agent has; what cannot be meant is found before any call."""
 
 import asyncio
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,9 @@ def one(folder: Path, text: str) -> tuple[int | None, str, str, str]:
 
 
 def test_a_file_with_every_kind_of_tool_has_no_problems(folder: Path) -> None:
-    (folder / "typing.wav").write_bytes(b"")
+    with wave.open(str(folder / "typing.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(3200))
     text = (
         f"tools: [hang_up, {__name__}.lookup]\n"
         "tool_rules:\n"
@@ -190,6 +193,13 @@ def test_a_tool_that_is_ruled_twice_is_a_problem(folder: Path) -> None:
     problem = one(folder, "tools: [hang_up]\ntool_rules:\n  - tool: hang_up\n  - tool: hang_up\n    background: true\n")
 
     assert problem == (5, "tool_rules[1].tool", "'hang_up'", "each tool may be ruled once; put its rules together")
+
+
+def test_a_built_in_tool_that_is_to_be_interruptible_is_a_problem(folder: Path) -> None:
+    problem = one(folder, "tools: [hang_up]\ntool_rules:\n  - tool: hang_up\n    interruptible: true\n")
+
+    right = "not for hang_up, which knows by itself what a caller who interrupts wants; remove it"
+    assert problem == (5, "tool_rules[0].interruptible", "true", right)
 
 
 def test_a_filler_that_is_not_there_or_wants_an_unknown_variable_is_a_problem(folder: Path) -> None:

@@ -50,6 +50,20 @@ def test_too_many_are_refused_and_a_free_place_is_used_again(monkeypatch: pytest
     asyncio.run(asyncio.wait_for(main(), 5))
 
 
+def test_a_thread_that_cannot_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_places", threading.BoundedSemaphore(1))
+
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", no_more)
+        with pytest.raises(ToolError, match="too many"):
+            asyncio.run(run_in_thread(int))
+
+    assert asyncio.run(run_in_thread(int)) == 0
+
+
 def test_a_function_that_never_returns_keeps_neither_the_loop_nor_the_process() -> None:
     program = (
         "import asyncio, time\n"

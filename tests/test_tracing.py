@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from agents import CallContext, RealtimeAgent, RealtimeSession, SessionConfig, TurnDetection, tool
+from agents import CallContext, RealtimeAgent, RealtimeSession, SessionConfig, ToolRules, TurnDetection, tool
 from agents.digits import DigitRules
 from agents.errors import ProviderError
 from agents.events import (
@@ -27,8 +27,10 @@ from agents.events import (
 )
 from agents.local.turns import TurnSettings
 from agents.tracing import names
+from agents.tracing.deeds import MAX_NAME, MAX_OPEN
 from agents.tracing.session_trace import USUAL_SILENCE_MS, SessionTrace
 from tests.scene import FRAME_MS, DrivenModel, Scene, play, reply, voice
+from tests.tool_scene import called
 from tests.traced import Collected, attributes, events_ms, is_below, length_ms
 
 CALL = CallContext("CA123", "+15550100100", "+15550100200", "test")
@@ -441,6 +443,66 @@ def test_a_tool_that_is_taken_back_or_cut_off_by_the_end_was_cancelled() -> None
             True,
         ]
         assert call.collected.figure("gen_ai.execute_tool.duration") == []
+
+    play(scene)
+
+
+def test_a_tool_that_fails_makes_its_span_fail_and_nothing_of_its_error_is_told() -> None:
+    @tool
+    async def broken() -> str:
+        raise ValueError("the card's number")
+
+    @tool(timeout_s=1)
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    async def scene() -> None:
+        async with TracedScene(tools=(broken, slow, slots)) as call:
+            await call.says(*called("broken", "slow"), ToolCall("r1", "c1", "slots", '{"day": "Monday"}'))
+            await call.passes(1500)
+        failures = {
+            name: (call.collected.one(f"execute_tool {name}").status.status_code, known.get(names.ERROR_TYPE))
+            for name in ("broken", "slow", "slots")
+            for known in [attributes(call.collected.one(f"execute_tool {name}"))]
+        }
+        assert failures == {
+            "broken": (StatusCode.ERROR, "error"),
+            "slow": (StatusCode.ERROR, "timeout"),
+            "slots": (StatusCode.UNSET, None),
+        }
+        assert "card" not in call.collected.one("execute_tool broken").to_json()
+
+    play(scene)
+
+
+def test_a_call_that_timed_out_without_an_answer_ends_its_span_and_leaves_room_for_others() -> None:
+    @tool(rules=ToolRules(timeout_s=1, on_timeout="error"))
+    async def slow() -> None:
+        await asyncio.sleep(60)
+
+    async def scene() -> None:
+        async with TracedScene(tools=(slow, slots)) as call:
+            for n in range(MAX_OPEN):
+                await call.says(ToolCall("r1", f"slow-{n}", "slow", "{}"))
+                await call.passes(1100)
+            await call.says(*calls_slots())
+            await call.passes(1500)
+            still_open = call.collected.named("execute_tool slow")
+
+            assert [length_ms(span) for span in still_open] == [1000] * MAX_OPEN
+            assert length_ms(call.collected.one("execute_tool slots")) == 1200
+
+    play(scene)
+
+
+def test_a_tool_that_does_not_exist_is_named_in_few_of_the_models_words() -> None:
+    async def scene() -> None:
+        async with TracedScene(tools=(slots,)) as call:
+            await call.says(*called("my card is 4111 " * 50))
+            await call.passes(100)
+        [span] = [span for span in call.collected.spans if span.name.startswith("execute_tool")]
+        assert len(span.name) == len("execute_tool ") + MAX_NAME
+        assert [len(str(attributes(span)[name])) for name in (names.TOOL_NAME, names.TOOL_CALL)] == [MAX_NAME] * 2
 
     play(scene)
 

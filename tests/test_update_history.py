@@ -9,6 +9,7 @@ import pytest
 from agents.errors import ConfigError, NotSupportedError
 from agents.events import (
     FIRST,
+    AudioInputCommitted,
     AudioOutputDelta,
     AudioOutputDone,
     ClientEvent,
@@ -194,6 +195,17 @@ def test_what_the_agent_is_saying_or_the_caller_still_hears_cannot_be_deleted() 
     call.heard("a1", 1000)
 
     assert history_change(call, ()).deleted == (ItemDelete("a1"),)
+
+
+def test_what_the_caller_is_saying_cannot_be_deleted_before_its_end() -> None:
+    call = CallHistory()
+    call.take(SpeechStarted("u1"))
+    with pytest.raises(ConfigError, match="u1 is still being said or heard"):
+        history_change(call, ())
+
+    call.take(AudioInputCommitted("u1"))
+
+    assert history_change(call, ()).deleted == (ItemDelete("u1"),)
 
 
 # ---- in a session ----

@@ -24,7 +24,7 @@ def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
     """Everything in the file that the parts cannot do, the lack of packages for this machine's parts included."""
     if spec.cascade is None:
         return [Fault(("cascade",), "nothing", f"{spec.model} needs a block cascade, with listen, think and speak")]
-    return [*spec_faults(spec, spec.cascade), *config_faults(spec.cascade, session_config(spec))]
+    return [*spec_faults(spec, spec.cascade, folder), *config_faults(spec.cascade, session_config(spec))]
 
 
 def missing_key(spec: AgentSpec, environment: Mapping[str, str]) -> str | None:

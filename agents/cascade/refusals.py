@@ -1,18 +1,20 @@
 """What of an agent's file or a session's configuration a cascade cannot honour, and would be silent about."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from agents.cascade.listening import hearing_faults, listen_faults
 from agents.cascade.voices import speak_faults, speaking_faults
 from agents.cascade_spec import CascadeSpec
 from agents.errors import NotSupportedError
-from agents.local.refusals import action_faults, missing_packages, script_faults
+from agents.local.action_faults import action_faults
+from agents.local.refusals import missing_packages, script_faults
 from agents.providers import Fault
 from agents.realtime import PCM, PCMU, RealtimeConnectOptions, SessionConfig
 from agents.schema import AgentSpec
 
 
-def spec_faults(spec: AgentSpec, cascade: CascadeSpec) -> Iterator[Fault]:
+def spec_faults(spec: AgentSpec, cascade: CascadeSpec, folder: Path) -> Iterator[Fault]:
     """What is wrong with the parts themselves, and with what stands beside them in the file."""
     if spec.base_url is not None:
         right = "each part has its own: cascade.listen.base_url, cascade.think.url, cascade.speak.base_url"
@@ -24,8 +26,8 @@ def spec_faults(spec: AgentSpec, cascade: CascadeSpec) -> Iterator[Fault]:
         yield Fault(("script",), "nothing", "cascade.think.provider: script needs a script with intents and answers")
     if spec.script is not None and not is_script:
         yield Fault(("script",), "a script", "nobody follows it: write cascade.think.provider: script")
-    if is_script:
-        yield from action_faults(spec)
+    if is_script and spec.script is not None:
+        yield from action_faults(spec, spec.script, folder)
     if is_local(cascade) and (missing := missing_packages()):
         right = "install the parts for this machine: pip install 'voice-gateway[local]'"
         yield Fault(("cascade",), f"a part on this machine, without {', '.join(missing)}", right)

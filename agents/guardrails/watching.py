@@ -1,9 +1,7 @@
 """The guardrails of one conversation: what they look at, and what follows when one objects."""
 
-import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +27,10 @@ from agents.guardrails import words_to_model
 from agents.guardrails.checking import Checks, Verdict, check_all
 from agents.guardrails.contract import Guardrail, GuardrailContext
 from agents.guardrails.growing import GrowingText
+from agents.guardrails.looked_at import Reply, Said
 from agents.guardrails.spec import Stage
 from agents.speaking import Spawn, Speaking
+from agents.waiting import set_within
 
 if TYPE_CHECKING:
     from agents.session import RealtimeSession
@@ -47,31 +47,8 @@ MAX_INTERIM: Final = 2
 MAX_CORRECTIONS: Final = 3
 """In a row, without a word of the caller's: a model that cannot but object to itself would never be done."""
 
-ANSWER_S: Final = 1.0
+ANSWER_S: Final = 2.0
 """How long after the caller's words a model that answers by itself has begun to: after that, it waits to be asked."""
-
-
-@dataclass(slots=True, eq=False)
-class _Reply:
-    """One response: the rules that hold for it, those of its words, these words, and what was found in them."""
-
-    response_id: str
-    rules: tuple[Guardrail, ...]
-    of_words: tuple[Guardrail, ...]
-    every_chars: int
-    texts: OrderedDict[str, GrowingText] = field(default_factory=OrderedDict)
-    interim: Counter[str] = field(default_factory=Counter)
-    failures: set[str] = field(default_factory=set)
-    has_tripped: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Said:
-    """Something that the caller said."""
-
-    item_id: str
-    failures: set[str] = field(default_factory=set)
-    has_tripped: bool = False
 
 
 class Guardrails:
@@ -96,10 +73,10 @@ class Guardrails:
         self._tell = tell
         self._note = note
         self._checks = Checks(spawn, tell)
-        self._replies: OrderedDict[str, _Reply] = OrderedDict()
-        self._latest: _Reply | None = None
-        self._said: _Said | None = None
-        self._has_begun = asyncio.Event()
+        self._replies: OrderedDict[str, Reply] = OrderedDict()
+        self._latest: Reply | None = None
+        self._said: Said | None = None
+        self._has_begun = False
         self._corrections = 0
         self.use(session.agent)
 
@@ -116,7 +93,7 @@ class Guardrails:
         match event:
             case ResponseCreated(response_id):
                 self._reply(response_id)
-                self._has_begun.set()
+                self._has_begun = True
             case TranscriptOutputDelta(response_id, item_id, text) | TextOutputDelta(response_id, item_id, text):
                 self._grew(self._reply(response_id), item_id, text)
             case TranscriptOutput(response_id, item_id, text) | TextOutput(response_id, item_id, text):
@@ -124,31 +101,42 @@ class Guardrails:
             case ResponseDone(response_id) if reply := self._replies.get(response_id):
                 for item_id in list(reply.texts):
                     self._ended(reply, item_id)
-            case SpeechStarted() | SpeechStopped() | AudioInputCommitted():
-                self._has_begun.clear()
+            case SpeechStarted():
+                self._voice_began()
+            case SpeechStopped() | AudioInputCommitted():
+                self._has_begun = False
             case TranscriptInput(item_id, text) if text.strip():
                 self._corrections = 0
                 self._hear(item_id, text)
 
-    def _reply(self, response_id: str) -> _Reply:
+    def _voice_began(self) -> None:
+        self._has_begun = False
+        if self._said:
+            self._said.has_gone_on = True
+            if self._said.answered:
+                self._said.answered.set()
+
+    def _reply(self, response_id: str) -> Reply:
         reply = self._replies.get(response_id)
         if reply is None:
             if self._latest and not self._latest.has_tripped:
                 self._corrections = 0
-            reply = _Reply(response_id, self._rules, _those_for(self._rules, "output"), self._every_chars)
+            reply = Reply(response_id, self._rules, _those_for(self._rules, "output"), self._every_chars)
+            if self._said and self._said.answered and self._speaking.is_silenced(response_id):
+                reply.why_stopped = self._said.why_not
             self._replies[response_id] = self._latest = reply
             while len(self._replies) > MAX_RESPONSES:
                 self._replies.popitem(last=False)
         return reply
 
-    def _grew(self, reply: _Reply, item_id: str, piece: str) -> None:
+    def _grew(self, reply: Reply, item_id: str, piece: str) -> None:
         if not reply.of_words or self._speaking.is_silenced(reply.response_id):
             return  # nobody looks at it, or nobody hears it
         text = self._text(reply, item_id).grow(piece)
         if text is not None:
             self._look(reply, item_id, text, is_complete=False)
 
-    def _ended(self, reply: _Reply, item_id: str, whole: str = "") -> None:
+    def _ended(self, reply: Reply, item_id: str, whole: str = "") -> None:
         if not reply.of_words:
             return
         is_heard = not self._speaking.is_silenced(reply.response_id)
@@ -156,14 +144,14 @@ class Guardrails:
         if text is not None:
             self._look(reply, item_id, text, is_complete=True)
 
-    def _text(self, reply: _Reply, item_id: str) -> GrowingText:
+    def _text(self, reply: Reply, item_id: str) -> GrowingText:
         if item_id not in reply.texts:
             reply.texts[item_id] = GrowingText(reply.every_chars)
             while len(reply.texts) > MAX_ITEMS:
                 reply.texts.popitem(last=False)
         return reply.texts[item_id]
 
-    def _look(self, reply: _Reply, item_id: str, text: str, *, is_complete: bool) -> None:
+    def _look(self, reply: Reply, item_id: str, text: str, *, is_complete: bool) -> None:
         context = GuardrailContext(session=self._session, stage="output", is_complete=is_complete)
         for guardrail in reply.of_words:
             if reply.has_tripped:
@@ -174,7 +162,7 @@ class Guardrails:
 
     def _hear(self, item_id: str, text: str) -> None:
         if self._said is None or self._said.item_id != item_id:
-            self._said = _Said(item_id)
+            self._said = Said(item_id)
         said = self._said
         context = GuardrailContext(session=self._session, stage="input")
         for guardrail in _those_for(self._rules, "input"):
@@ -182,20 +170,20 @@ class Guardrails:
 
     # ---- what was found ----
 
-    def _judged(self, reply: _Reply, item_id: str, is_complete: bool, verdict: Verdict) -> None:
+    def _judged(self, reply: Reply, item_id: str, is_complete: bool, verdict: Verdict) -> None:
         guardrail = verdict.guardrail
         reply.interim[guardrail.name] -= not is_complete
         self._checks.tell_failure(verdict, reply.failures)
         if verdict.objection is None or reply.has_tripped:
             return
-        reply.has_tripped = True
+        reply.has_tripped, reply.why_stopped = True, words_to_model.about_own_words(guardrail)
         response_id = reply.response_id
         self._tell(
             GuardrailTripped(guardrail.name, "output", verdict.objection, response_id=response_id, item_id=item_id)
         )
         self._spawn(lambda: self._correct(reply, guardrail), f"guardrail {guardrail.name}")
 
-    async def _correct(self, reply: _Reply, guardrail: Guardrail) -> None:
+    async def _correct(self, reply: Reply, guardrail: Guardrail) -> None:
         """Stops the response and lets the model say something else, unless it has begun to.
 
         A response that was stopped before is not answered by another: whoever stopped it has the word.
@@ -205,7 +193,7 @@ class Guardrails:
         was_stopped = self._speaking.is_silenced(reply.response_id)
         if not was_stopped:
             await self._speaking.stop(cancel=True)
-        await self._note(words_to_model.about_own_words(guardrail))
+        await self._note(reply.why_stopped)
         if was_stopped:
             return
         self._corrections += 1
@@ -215,44 +203,49 @@ class Guardrails:
             problem = f"{guardrail.name} and others objected to {self._corrections} answers in a row: none is asked for"
             self._tell(Error("guardrail_repeated", problem))
 
-    def _heard(self, said: _Said, verdict: Verdict) -> None:
+    def _heard(self, said: Said, verdict: Verdict) -> None:
         guardrail = verdict.guardrail
         self._checks.tell_failure(verdict, said.failures)
-        if verdict.objection is None or said.has_tripped:
+        if verdict.objection is None or said.why_not:
             return
-        said.has_tripped = True
+        said.why_not = words_to_model.about_callers_words(guardrail)
         self._tell(GuardrailTripped(guardrail.name, "input", verdict.objection, item_id=said.item_id))
-        self._spawn(lambda: self._answer_otherwise(said, guardrail), f"guardrail {guardrail.name}")
+        self._spawn(lambda: self._answer_otherwise(said), f"guardrail {guardrail.name}")
 
-    async def _answer_otherwise(self, said: _Said, guardrail: Guardrail) -> None:
+    async def _answer_otherwise(self, said: Said) -> None:
         """Stops the answer to what the caller said, or the one that the model is about to begin, for another."""
         if said is not self._said:
             return
-        was_owed = self._speaking.is_owed
-        await self._speaking.stop(cancel=True)
-        await self._note(words_to_model.about_callers_words(guardrail))
-        if not was_owed and await self._begins() and said is self._said:
+        if self._has_begun and self._latest:
+            self._latest.why_stopped = said.why_not
+        with self._speaking.refusing_unasked() as said.answered:
+            is_to_begin = not (self._is_answering or said.has_gone_on)
             await self._speaking.stop(cancel=True)
-        if said is self._said:  # else what they said since is answered
+            await self._note(said.why_not)
+            if is_to_begin and await set_within(said.answered, ANSWER_S) and not said.has_gone_on:
+                await self._speaking.stop(cancel=True)
+        said.answered = None
+        if said is not self._said:
+            return  # what they said since is answered
+        if said.has_gone_on:
+            await self._speaking.request_after_tools()  # and after a caller who is speaking
+        else:
             await self._speaking.request()
 
-    async def _begins(self) -> bool:
-        """Whether a response begins to what the caller said, if it has not yet; waited for in bounded time."""
-        if self._has_begun.is_set():
-            return False
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._has_begun.wait()
-        except TimeoutError:
-            return False
-        return True
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a response to what the caller said has begun or was asked for: not one that they have stopped."""
+        was_stopped = self._latest is not None and self._speaking.is_silenced(self._latest.response_id)
+        return self._has_begun or (self._speaking.is_owed and not was_stopped)
 
     # ---- what is done ----
 
     async def before(self, call: ToolCall) -> str | None:
         """What a call is answered with that is not to be made; None of one that may."""
-        tripped = await self._first_objection("tool_call", call, call.arguments)
-        return words_to_model.instead_of_call(tripped) if tripped else None
+        if tripped := await self._first_objection("tool_call", call, call.arguments):
+            return words_to_model.instead_of_call(tripped)
+        reply = self._replies.get(call.response_id)  # which may have been stopped by now
+        return words_to_model.instead_of_stopped_call(reply.why_stopped) if reply and reply.why_stopped else None
 
     async def after(self, call: ToolCall, output: str) -> str:
         """What the model is told of a call: its output, or why not."""

@@ -30,6 +30,11 @@ def instead_of_call(guardrail: Guardrail) -> str:
     )
 
 
+def instead_of_stopped_call(why: str) -> str:
+    """`why` is one of the above, of the response that the call is part of."""
+    return f"Error: the tool was not called. {why}"
+
+
 def instead_of_result(guardrail: Guardrail) -> str:
     return (
         f"Error: what the tool gave is against the rule {guardrail.name!r} of this conversation. "

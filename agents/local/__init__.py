@@ -17,7 +17,7 @@ from agents.schema import AgentSpec
 
 def faults(spec: AgentSpec, folder: Path) -> list[Fault]:
     """Everything in the file that the embedded model cannot do, the lack of its packages included."""
-    return [*model_faults(spec), *config_faults(session_config(spec), spec.model_id)]
+    return [*model_faults(spec, folder), *config_faults(session_config(spec), spec.model_id)]
 
 
 def missing_key(spec: AgentSpec, environment: Mapping[str, str]) -> str | None:

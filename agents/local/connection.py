@@ -157,8 +157,8 @@ class LocalConnection:
                     self._out.put_now(ItemDeleted(item_id))
                 case ItemTruncate(item_id, _, audio_end_ms):
                     self._out.put_now(ItemTruncated(item_id, conversation.truncate(item_id, audio_end_ms)))
-                case ToolResult(call_id, output):
-                    conversation.answer_call(call_id, output)
+                case ToolResult(call_id, output, has_failed):
+                    conversation.answer_call(call_id, output, has_failed=has_failed)
         except KeyError as unknown:
             message = f"the conversation has no such item: {unknown}"
             self._out.put_now(SessionError("item_not_found", message, benign=True))

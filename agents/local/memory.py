@@ -86,12 +86,13 @@ class Spoken:
 
 @dataclass(slots=True)
 class Call:
-    """A tool that the agent called; `output` is None until it answered."""
+    """A tool that the agent called; `output` is None until it answered. `has_failed`: the tool did not do it."""
 
     item_id: str
     name: str
     arguments: str
     output: str | None = None
+    has_failed: bool = False
 
 
 Item = Message | Spoken | Call
@@ -141,12 +142,12 @@ class Memory:
         item.heard_ms = min(heard_ms, item.sent_ms)
         return item.heard_ms
 
-    def answer_call(self, call_id: str, output: str) -> None:
+    def answer_call(self, call_id: str, output: str, *, has_failed: bool = False) -> None:
         """Raises KeyError for a call that was never made."""
         item = self._items[self._index(call_id)]
         if not isinstance(item, Call):
             raise KeyError(call_id)
-        item.output = output
+        item.output, item.has_failed = output, has_failed
 
     def _index(self, item_id: str) -> int:
         for index, item in enumerate(self._items):

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final, Literal
 
 from agents.errors import NotSupportedError
-from agents.handoffs import handoff_tool_name
+from agents.local.action_faults import action_faults
 from agents.providers import Fault
 from agents.realtime import PCM, RealtimeConnectOptions, SessionConfig, Transcription, TurnDetection
 from agents.schema import AgentSpec
@@ -25,7 +26,7 @@ def missing_packages() -> list[str]:
     return [package for package in _PACKAGES if find_spec(package) is None]
 
 
-def model_faults(spec: AgentSpec) -> Iterator[Fault]:
+def model_faults(spec: AgentSpec, folder: Path) -> Iterator[Fault]:
     """What is wrong with the model itself: its name, its installation, the part of the file that it lives by."""
     if spec.model_id not in ("script", "chat"):
         yield Fault(("model",), str(spec.model), "the embedded models are local/script and local/chat")
@@ -42,19 +43,7 @@ def model_faults(spec: AgentSpec) -> Iterator[Fault]:
     if spec.base_url is not None:
         yield Fault(("base_url",), spec.base_url, "the embedded model has no address; a brain has its own url")
     if spec.model_id == "script" and spec.script:
-        yield from action_faults(spec)
-
-
-def action_faults(spec: AgentSpec) -> Iterator[Fault]:
-    """Actions of the script that are no tool of the agent's. Which tools an MCP server has is known only in a call."""
-    if spec.script is None or spec.mcp_servers:
-        return
-    tools = {name.rpartition(".")[2] for name in spec.tools} | {tool.name for tool in spec.http_tools}
-    tools |= {handoff_tool_name(name) for name in spec.handoffs}
-    for path, step in spec.script.actions():
-        if step.action and step.action not in tools:
-            right = f"the script does it with a tool: add it as tools: [{step.action}]"
-            yield Fault(("script", *path, "action"), step.action, right)
+        yield from action_faults(spec, spec.script, folder)
 
 
 def config_faults(config: SessionConfig, model_id: str) -> Iterator[Fault]:

@@ -14,12 +14,12 @@ from agents.local.memory import Call, Memory, Message
 from agents.local.sentences import sentences
 from agents.realtime import SessionConfig
 from agents.script_spec import ActionSpec, IntentSpec, NoMatchSpec, ScriptSpec
-from agents.templates import render, undeclared
+from agents.templates import filled, render, undeclared
 
 log = logging.getLogger(__name__)
 
 DID_NOT_WORK: Final = "I am sorry, that did not work."
-"""What is said of a tool that failed, or whose answer the script's words do not fit."""
+"""What is said of a tool that did not do it, or whose answer the script's words do not fit."""
 
 
 class ScriptBrain:
@@ -51,8 +51,7 @@ class ScriptBrain:
         if step.action:
             call_id = f"call_{uuid4().hex}"
             self._called[call_id] = step
-            arguments = {name: _filled(value, variables) for name, value in step.arguments.items()}
-            yield CallTool(call_id, step.action, json.dumps(arguments))
+            yield CallTool(call_id, step.action, json.dumps(filled(step.arguments, variables)))
 
     def _answered(self, conversation: Memory) -> list[Call]:
         """The tools that have answered since."""
@@ -76,14 +75,10 @@ class ScriptBrain:
         return step.answer, step
 
 
-def _filled(value: object, variables: Mapping[str, str]) -> object:
-    return render(value, variables) if isinstance(value, str) else value
-
-
 def _said_of(call: Call, step: ActionSpec, variables: Mapping[str, str]) -> str:
     """What the caller is told of a tool's answer: the script's words for it; nothing where it has none."""
     output = call.output or ""
-    if output.startswith("Error:"):
+    if call.has_failed or output.startswith("Error:"):
         return DID_NOT_WORK
     if not step.result:
         return ""

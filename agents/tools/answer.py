@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from agents.cancelling import is_being_cancelled
 from agents.errors import ToolError
-from agents.tools.contract import AgentTool, BackgroundResult, ToolContext, ToolErrorFormatter
+from agents.tools.contract import AgentTool, BackgroundResult, CalledOff, ToolContext, ToolErrorFormatter
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +17,26 @@ MAX_OUTPUT_CHARS: Final = 32_000
 """Longest answer to a model, about 8,000 tokens; the rest is cut."""
 
 
+STOPPING_S: Final = 5.0
+"""Longest that a tool is waited for that is stopped: it may clean up, which takes as long as a request to a carrier."""
+
+Failure = Literal["error", "timeout", "refused", "stopped"]
+"""As `events.Tool` has it."""
+
+_left_behind: set[asyncio.Task["Answer"]] = set()
+"""Tools that are stopped and have not ended: a loop alone forgets its tasks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to: the text for the model, and whether it is to speak of it."""
+    """What a call came to: the text for the model, whether it is to speak of it, and why the tool did not do it.
+
+    Of a call that was `stopped` by the caller's voice it is to speak if it does not answer the caller.
+    """
 
     text: str
     is_to_be_spoken_of: bool = True
-    has_timed_out: bool = False
+    failure: Failure | None = None
 
 
 def error_text(name: str, error: BaseException) -> str:
@@ -36,24 +49,48 @@ async def answer(
 ) -> Answer:
     """Runs the tool. Raises nothing but cancellation, and what asks for the process to end.
 
-    A text stays as it is; None, numbers, dicts, lists, dataclasses and pydantic models become JSON.
+    A text stays as it is; None, numbers, dicts, lists, dataclasses and pydantic models become JSON. The tool runs in a
+    task of its own: one that takes no notice of its timeout, or of being cancelled, is left behind after `STOPPING_S`.
     """
-    limit = asyncio.timeout(tool.rules.timeout_s)
+    name = tool.schema.name
+    task = asyncio.create_task(_run(tool, arguments, context, format_error), name=f"run of {name}")
     try:
-        async with limit:
-            result = await tool.run(arguments, context)
-            if isinstance(result, BackgroundResult):
-                return Answer(as_text(result.output), is_to_be_spoken_of=False)
-            return Answer(as_text(result))
+        await asyncio.wait({task}, timeout=tool.rules.timeout_s)
+        has_timed_out = not task.done()
+    finally:
+        await _stop(task, name)
+    if has_timed_out:
+        late = ToolError(f"the tool took longer than {tool.rules.timeout_s:g} seconds.")
+        return Answer(failed(name, late, format_error), failure="timeout")
+    if task.cancelled():  # by itself
+        return Answer(failed(name, asyncio.CancelledError(), format_error), failure="error")
+    return task.result()
+
+
+async def _stop(task: asyncio.Task[Answer], name: str) -> None:
+    if task.done():
+        return
+    _left_behind.add(task)
+    task.add_done_callback(_left_behind.discard)
+    task.cancel()
+    await asyncio.wait({task}, timeout=STOPPING_S)
+    if not task.done():
+        log.warning("tool %s takes no notice of being stopped: it is left behind", name)
+
+
+async def _run(tool: AgentTool, arguments: str, context: ToolContext, format_error: ToolErrorFormatter) -> Answer:
+    try:
+        result = await tool.run(arguments, context)
+        if isinstance(result, BackgroundResult):
+            is_called_off = isinstance(result, CalledOff)
+            return Answer(as_text(result.output), False, "stopped" if is_called_off else None)
+        return Answer(as_text(result))
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # a stranger's code: SystemExit, or what a framework derives from BaseException
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             raise
-        if limit.expired():
-            late = ToolError(f"the tool took longer than {tool.rules.timeout_s:g} seconds.")
-            return Answer(failed(tool.schema.name, late, format_error), has_timed_out=True)
-        return Answer(failed(tool.schema.name, error, format_error))
+        return Answer(failed(tool.schema.name, error, format_error), failure="error")
 
 
 def failed(name: str, error: BaseException, format_error: ToolErrorFormatter = error_text) -> str:

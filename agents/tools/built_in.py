@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from agents.errors import ConfigError
 from agents.schema import AgentSpec
 from agents.tools.collect_digits import collect_digits
 from agents.tools.destinations import destinations_of
@@ -37,7 +38,9 @@ def _send_sms(spec: AgentSpec, folder: Path) -> FunctionTool:
 
 
 def _leave_voicemail(spec: AgentSpec, folder: Path) -> FunctionTool:
-    return leave_voicemail_tool(spec.outbound.voicemail if spec.outbound else None)
+    if spec.outbound is None or spec.outbound.voicemail is None:
+        raise ConfigError("leave_voicemail needs the message: add outbound.voicemail")
+    return leave_voicemail_tool(spec.outbound.voicemail)
 
 
 def _music(spec: AgentSpec, folder: Path) -> Path | None:

@@ -5,7 +5,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -17,7 +17,7 @@ from agents.tools.contract import AgentTool, ToolContext, ToolRules
 from agents.tools.fillers import Fillers
 from agents.tools.predicates import is_enabled, needs_approval
 from agents.tools.results import Results
-from agents.tools.toolbox import all_tools
+from agents.tools.toolbox import tool_named
 
 if TYPE_CHECKING:
     from agents.agent import RealtimeAgent
@@ -110,13 +110,18 @@ class ToolCalls:
             self._stop(running)
             await self._speaking.tool_answered(call_id, respond=False)
 
-    def interrupted(self) -> None:
-        """The agent was stopped, and with it the calls that a caller may interrupt.
+    def note_interruptible(self) -> Callable[[], None]:
+        """The agent is being stopped. Gives what is to be called if that was an interruption: it stops those calls that
+        a caller may interrupt and that run now, however late it is called.
 
-        The model learns of them and is not asked to speak: it is the caller's words that are to be answered.
+        The model learns of them; it is the caller's words that are to be answered, if there are any.
         """
-        for running in list(self._running.values()):
-            if running.rules and running.rules.interruptible:
+        noted = [running for running in self._running.values() if running.rules and running.rules.interruptible]
+        return partial(self._interrupt, noted)
+
+    def _interrupt(self, noted: list[_Running]) -> None:
+        for running in noted:
+            if self._running.get(running.call.call_id) is running:
                 del self._running[running.call.call_id]
                 self._stop(running)
                 self._spawn(partial(self._give_interrupted, running), "interrupted tool")
@@ -151,11 +156,12 @@ class ToolCalls:
             if task is None or self._results.is_over() or self._running.get(call.call_id) is not running:
                 raise
             task.uncancel()  # the tool cancelled the task that it ran in: no more than a failure of its own
-            found = Answer(failed(call.name[:MAX_NAME], error, running.agent.tool_error))
+            found = Answer(failed(call.name[:MAX_NAME], error, running.agent.tool_error), failure="error")
         await self._finish(running, found)
 
     async def _refuse_one_too_many(self, running: _Running) -> None:
-        await self._finish(running, Answer(f"Error: {MAX_AT_ONCE} calls are running; wait for their results."))
+        text = f"Error: {MAX_AT_ONCE} calls are running; wait for their results."
+        await self._finish(running, Answer(text, failure="error"))
 
     async def _finish(self, running: _Running, found: Answer) -> None:
         """Gives the model the answer, unless the call was stopped and the tool took no notice."""
@@ -163,7 +169,7 @@ class ToolCalls:
         if self._running.get(call.call_id) is not running:
             return
         del self._running[call.call_id]  # from here on nobody stops it: what is being sent is sent whole
-        if found.has_timed_out and rules.on_timeout == "error":
+        if found.failure == "timeout" and rules.on_timeout == "error":
             await self._results.give_none(call, rules)
         elif rules.background:
             await self._results.give_later(call, found)
@@ -171,7 +177,7 @@ class ToolCalls:
             await self._results.give(call, found)
 
     async def _give_interrupted(self, running: _Running) -> None:
-        found = Answer(INTERRUPTED, is_to_be_spoken_of=False)
+        found = Answer(INTERRUPTED, is_to_be_spoken_of=False, failure="stopped")
         is_in_background = running.rules is not None and running.rules.background
         await (self._results.give_later if is_in_background else self._results.give)(running.call, found)
 
@@ -181,14 +187,15 @@ class ToolCalls:
         try:
             tool = await self._find(agent, call.name)
             if tool is None:
-                return Answer(f"Error: there is no tool named {call.name[:MAX_NAME]!r}.")
-            refusal = await self._refusal(tool, call, context)
-            return Answer(refusal) if refusal is not None else await self._call(tool, running, context)
+                return Answer(f"Error: there is no tool named {call.name[:MAX_NAME]!r}.", failure="error")
+            if (refusal := await self._refusal(tool, call, context)) is not None:
+                return Answer(refusal, failure="refused")
+            return await self._call(tool, running, context)
         except Exception as error:
-            return Answer(failed(call.name[:MAX_NAME], error, agent.tool_error))
+            return Answer(failed(call.name[:MAX_NAME], error, agent.tool_error), failure="error")
 
     async def _find(self, agent: "RealtimeAgent", name: str) -> AgentTool | None:
-        tool = next((tool for tool in await all_tools(agent) if tool.schema.name == name), None)
+        tool = await tool_named(agent, name)
         return tool if tool and await is_enabled(tool, self._session.context) else None
 
     async def _refusal(self, tool: AgentTool, call: ToolCall, context: ToolContext) -> str | None:
@@ -217,8 +224,9 @@ class ToolCalls:
             found = await answer(tool, call.arguments, context, agent.tool_error)
         finally:
             running.over.set()
-        if self.after and not (found.has_timed_out and rules.on_timeout == "error"):
-            found = Answer(await self.after(call, found.text), found.is_to_be_spoken_of, found.has_timed_out)
+        if self.after and not (found.failure == "timeout" and rules.on_timeout == "error"):
+            text = await self.after(call, found.text)
+            found = replace(found, text=text, failure=found.failure or ("refused" if text != found.text else None))
         return found
 
 

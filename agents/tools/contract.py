@@ -55,7 +55,8 @@ class ToolRules:
                     answered, when it comes and nobody speaks
     needs_approval  whether a call waits for `session.approve()` or `reject()`, at most until the conversation ends; or
                     a function of context and JSON arguments that says so
-    interruptible   whoever interrupts the agent stops the call; else it goes on to its end
+    interruptible   whoever interrupts the agent stops the calls that run then; else a call goes on to its end. The
+                    model speaks of that, unless it answers the caller
     is_enabled      whether there is such a tool; or a function of the session's context, asked at each connect, each
                     handoff and each call. One that raises means no
 
@@ -112,6 +113,10 @@ class BackgroundResult:
     output: object
 
 
+class CalledOff(BackgroundResult):
+    """That of a tool which the caller's voice called off: spoken of only if the model does not answer the caller."""
+
+
 @runtime_checkable
 class AgentTool(Protocol):
     """Something that a model may call."""
@@ -139,8 +144,12 @@ class Toolkit(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def is_entered(self) -> bool:
+        """Whether anybody has entered it, and not left it: its tools were looked at then."""
+
     async def tools(self) -> tuple[AgentTool, ...]:
-        """Its tools, while it is entered. Raises ToolError when they cannot be had."""
+        """Its tools as they are known, at once, while it is entered. Raises ToolError when they cannot be had."""
 
     async def __aenter__(self) -> Self: ...
 

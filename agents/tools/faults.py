@@ -10,6 +10,8 @@ from agents.allowed import FieldPath, did_you_mean, either
 from agents.errors import ConfigError
 from agents.handoffs import handoff_tool_name
 from agents.providers import Fault
+from agents.realtime import PCM, PCMU
+from agents.recordings import recording
 from agents.schema import CALL_VARIABLES, SAMPLE_CALL, AgentSpec
 from agents.templates import undeclared
 from agents.tools.built_in import BUILT_IN
@@ -46,6 +48,8 @@ def tool_faults(spec: AgentSpec, folder: Path) -> Iterator[Fault]:
         named += [(("mcp_servers", i, "tools", j), tool, model_name(tool)) for j, tool in enumerate(server.tools or ())]
     yield from _clashes(named, spec)
     yield from _rule_faults(spec, {known_as for _, _, known_as in named}, folder)
+    if spec.transfer.hold_music:
+        yield from _sound_faults(("transfer", "hold_music"), spec.transfer.hold_music, spec, folder)
     if spec.http_tools and DIGITS in spec.variables:
         right = "in http_tools this is what the caller typed; choose another name"
         yield Fault(("variables", DIGITS), DIGITS, right)
@@ -101,9 +105,22 @@ def _rule_faults(spec: AgentSpec, known: set[str], folder: Path) -> Iterator[Fau
         elif rules.tool in ruled:
             yield Fault((*path, "tool"), shortened(rules.tool), "each tool may be ruled once; put its rules together")
         ruled.add(rules.tool)
-        if rules.filler and rules.filler.play and not (folder / rules.filler.play).is_file():
-            right = f"must be a file; its path starts in {folder}"
-            yield Fault((*path, "filler", "play"), shortened(rules.filler.play), right)
+        if rules.interruptible and rules.tool in BUILT_IN and rules.tool in spec.tools:
+            right = f"not for {rules.tool}, which knows by itself what a caller who interrupts wants; remove it"
+            yield Fault((*path, "interruptible"), "true", right)
+        if rules.filler and rules.filler.play:
+            yield from _sound_faults((*path, "filler", "play"), rules.filler.play, spec, folder)
+
+
+def _sound_faults(path: FieldPath, name: str, spec: AgentSpec, folder: Path) -> Iterator[Fault]:
+    """A sound that callers are to hear is read here, once: in a call it would be missed too late."""
+    if not (folder / name).is_file():
+        yield Fault(path, shortened(name), f"must be a file; its path starts in {folder}")
+        return
+    try:
+        recording(folder / name, PCMU if spec.audio == "passthrough" else PCM)
+    except ConfigError as error:
+        yield Fault(path, shortened(name), str(error))
 
 
 # ---- HTTP tools ----

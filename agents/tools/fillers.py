@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 FILLER_S: Final = 120.0
 """Longest that a filler may sound: as long as a recording can be."""
 
+LOOK_S: Final = 0.25
+"""How often it is looked whether the line is back."""
+
 
 class Fillers:
     """The fillers of one conversation, one at a time: for the next one, silence is counted from the end of the last."""
@@ -30,7 +33,10 @@ class Fillers:
         self._one = asyncio.Lock()
 
     async def fill(self, filler: Filler, variables: Mapping[str, str], over: asyncio.Event) -> None:
-        """Sounds once, unless the call is over before. It is not to be cancelled while the conversation goes on."""
+        """Sounds once, unless the call is over before. It is not to be cancelled while the conversation goes on.
+
+        Nobody waits on a line that is elsewhere: silence is counted from when it is back.
+        """
         try:
             words = render(filler.say, variables) if filler.say else None
             pcm = await asyncio.to_thread(recording, filler.play, self._format) if filler.play else None
@@ -38,17 +44,25 @@ class Fillers:
             log.warning("a filler cannot be heard: %s", error)
             return
         while not await set_within(over, filler.after_ms / 1000):
+            if self._speaking.is_away:
+                await self._wait_back(over)
+                continue
             was_silent = not self._one.locked()
             async with self._one:
                 if was_silent:
                     await self._floor.wait_free()
+                if was_silent and not self._speaking.is_away:
                     if not over.is_set():
                         await self._sound(words, pcm)
                     return
+
+    async def _wait_back(self, over: asyncio.Event) -> None:
+        while self._speaking.is_away and not await set_within(over, LOOK_S):
+            pass
 
     async def _sound(self, words: str | None, pcm: bytes | None) -> None:
         if words:
             await self._speaking.request(say=words)
         elif pcm:
             await self._speaking.play_recording(pcm)
-        await self._speaking.wait_played(FILLER_S)
+        await self._speaking.wait_played(FILLER_S, recordings=True)

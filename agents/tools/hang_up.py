@@ -1,12 +1,13 @@
 """The tool that ends the call, once the caller has heard the goodbye.
 
-The model is not asked to speak of what came of it: when the call goes on, it is the caller who is to be answered.
+The model is not asked to speak of what came of it: when the call goes on, it is the caller who is to be answered, if
+they said anything.
 """
 
 from typing import Final
 
 from agents.idle import VOICE_HOLD_S
-from agents.tools.contract import DEFAULT_TIMEOUT_S, BackgroundResult, ToolContext
+from agents.tools.contract import DEFAULT_TIMEOUT_S, BackgroundResult, CalledOff, ToolContext
 from agents.tools.function import tool
 
 GOODBYE_TIMEOUT_S: Final = 45.0
@@ -19,4 +20,4 @@ async def hang_up(call: ToolContext) -> BackgroundResult:
     if await call.session.wait_goodbye(call.response_id, GOODBYE_TIMEOUT_S):
         await call.session.close("agent")
         return BackgroundResult("The call is over.")
-    return BackgroundResult("The caller spoke before the goodbye was over: the call goes on.")
+    return CalledOff("The caller spoke before the goodbye was over: the call goes on.")

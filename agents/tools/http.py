@@ -81,6 +81,10 @@ class HttpTools:
         self._open: AsyncExitStack | None = None
         self._users = 0
 
+    @property
+    def is_entered(self) -> bool:
+        return self._users > 0
+
     async def tools(self) -> tuple[HttpTool, ...]:
         return self._tools
 

@@ -13,6 +13,14 @@ from agents.tools.http_client import MAX_ANSWER_BYTES, HttpAnswer
 MAX_REFUSAL_CHARS: Final = 300
 """Of an answer that is a failure: enough to say what is wrong, too little for a page of markup."""
 
+_UNICODE: Final = ("utf-8", "utf8", "utf-16", "utf-16le", "utf-16be")
+_WESTERN: Final = ("us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "iso-8859-2", "iso-8859-15")
+_WINDOWS: Final = ("windows-1250", "windows-1251", "windows-1252", "cp1252", "koi8-r")
+_EASTERN: Final = ("shift_jis", "euc-jp", "iso-2022-jp", "gb2312", "gbk", "gb18030", "big5", "euc-kr")
+
+CHARSETS: Final = frozenset({*_UNICODE, *_WESTERN, *_WINDOWS, *_EASTERN})
+"""What an answer may be written in, else it is read as UTF-8. Python knows others that take seconds, or raise."""
+
 _TEXT: Final = re.compile(r"text/|application/(.*[+/])?(json|xml|x-www-form-urlencoded|javascript|x-ndjson)")
 _STEP: Final = re.compile(r"([A-Za-z0-9_-]+)|\[(\d+)\]")
 
@@ -39,10 +47,8 @@ def told(answer: HttpAnswer, result: str | None, secrets: Iterable[str]) -> obje
 
 
 def _decoded(answer: HttpAnswer) -> str:
-    try:
-        return answer.body.decode(answer.charset, "replace")
-    except LookupError:
-        return answer.body.decode("utf-8", "replace")
+    charset = answer.charset.lower()
+    return answer.body.decode(charset if charset in CHARSETS else "utf-8", "replace")
 
 
 def _short(text: str) -> str:

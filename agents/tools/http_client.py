@@ -210,7 +210,7 @@ def _retry_after_s(value: str | None, now: datetime) -> float:
         return float(value[:12])
     try:
         return (parsedate_to_datetime(value).astimezone(UTC) - now).total_seconds()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

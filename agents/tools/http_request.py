@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from agents.allowed import FieldPath
 from agents.errors import ToolError
-from agents.templates import render, undeclared
+from agents.templates import render, texts_in, undeclared
 from agents.tools.header_secrets import ENVIRONMENT
 from agents.tools.spec import HttpParameterSpec, HttpToolSpec
 
@@ -120,16 +120,7 @@ def templates(spec: HttpToolSpec) -> Iterator[tuple[FieldPath, str]]:
     yield ("url",), spec.url
     yield from ((("query", name), text) for name, text in spec.query.items())
     yield from ((("headers", name), text) for name, text in spec.headers.items())
-    yield from _texts_in(spec.body, ("body",))
-
-
-def _texts_in(part: Any, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
-    match part:
-        case str():
-            yield path, part
-        case dict() | list():
-            for name, value in part.items() if isinstance(part, dict) else enumerate(part):
-                yield from _texts_in(value, (*path, name))
+    yield from texts_in(spec.body, ("body",))
 
 
 def _url(spec: HttpToolSpec, values: Mapping[str, object], missing: set[str]) -> str:

@@ -82,11 +82,18 @@ class McpServer:
         self._users = 0
         self._said_unknown = False
 
+    @property
+    def is_entered(self) -> bool:
+        return self._users > 0
+
     async def tools(self) -> tuple[McpTool, ...]:
-        """Its tools. Raises ToolError when they cannot be had, or nobody has entered it."""
+        """Its tools, those that it was last known to have. Raises ToolError when there are none, or nobody entered it.
+
+        A server that says that it has others now is asked for them aside: nobody waits for that.
+        """
         if self._connection is None:
             raise ToolError("nobody has entered it")
-        known = await self._connection.tools()
+        known = self._connection.tools()
         self._tell_unknown([tool.name for tool in known])
         return tuple(self._tool(tool) for tool in known if self._wanted is None or tool.name in self._wanted)
 

@@ -31,6 +31,9 @@ BACKOFF_S: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 STABLE_S: Final = 60.0
 """A server that lived for so long did not fail to start."""
 
+RELIST_PAUSE_S: Final = 1.0
+"""After a list that was asked for because it had changed: a server that never rests costs no more than this."""
+
 MAX_TOOLS: Final = 128
 """As many as OpenAI takes; a model with more chooses badly anyway."""
 
@@ -95,15 +98,8 @@ class McpConnection:
         if self._task:
             await asyncio.wait({self._task}, timeout=CLOSE_TIMEOUT_S)
 
-    async def tools(self) -> tuple[mcp_types.Tool, ...]:
+    def tools(self) -> tuple[mcp_types.Tool, ...]:
         """Its tools: of one that has died, those that it had. Raises ToolError, and starts it, where none are known."""
-        if self._client and self._has_news:
-            self._has_news = False
-            try:
-                async with asyncio.timeout(LIST_TIMEOUT_S):
-                    self._tools = await _listed(self._client)
-            except (MCPError, TimeoutError) as error:
-                log.warning("the new tools of %s cannot be had: %s", self._name, self._clean(_words(error)))
         if self._tools is None:
             self._want()
             raise ToolError(self._problem)
@@ -167,13 +163,13 @@ class McpConnection:
 
     async def _live_once(self) -> None:
         """One start of the server and, if it succeeds, its life."""
-        self._is_lost = self._is_wanted = was_there = False
+        self._is_lost = self._is_wanted = self._has_news = was_there = False
         self._last_words.lines.clear()
         try:
             async with self._connected() as client:
                 self._client, was_there = client, True
                 self._tell_tried()
-                await self._until(lambda: self._is_lost)
+                await self._follow(client)
         except Exception as error:
             if not was_there:
                 self._problem = self._clean(_words(error))
@@ -184,6 +180,25 @@ class McpConnection:
         if not self._is_leaving:
             last = self._clean(" / ".join(self._last_words.lines))
             log.warning("MCP server %s: %s; it is started again when it is wanted. %s", self._name, self._problem, last)
+
+    async def _follow(self, client: Client) -> None:
+        """Lists the tools again whenever the server says that they have changed, until it is lost."""
+        while not (self._is_lost or self._is_leaving):
+            await self._until(lambda: self._is_lost or self._has_news)
+            if self._has_news and not self._is_lost:
+                self._has_news = False
+                await self._list_again(client)
+                await self._until(lambda: self._is_lost, RELIST_PAUSE_S)
+
+    async def _list_again(self, client: Client) -> None:
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT_S) as self._limit:
+                self._tools = await _listed(client)
+        except Exception as error:  # a stranger's server may answer anything: it keeps the tools that it had
+            if not self._is_leaving:
+                log.warning("the new tools of %s cannot be had: %s", self._name, self._clean(_words(error)))
+        finally:
+            self._limit = None
 
     def _tell_tried(self) -> None:
         self._first_try.set()
@@ -202,7 +217,9 @@ class McpConnection:
         client: Client | None = None
 
         async def hear(message: object) -> None:
-            self._has_news |= isinstance(message, mcp_types.ToolListChangedNotification)
+            if isinstance(message, mcp_types.ToolListChangedNotification):
+                self._has_news = True
+                self._wake.set()
 
         async with asyncio.timeout(START_TIMEOUT_S) as self._limit:
             streams = self._open_streams(lambda: self._lose(client))

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import sys
 from collections import deque
@@ -13,8 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx2
-from mcp import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+
+from agents.tools.mcp_program import MAX_MESSAGE_BYTES, PipedTo, started
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,11 @@ class LastWords:
 
 def program(command: str, args: Sequence[str], env: Mapping[str, str], last_words: LastWords) -> Open:
     """A program to start. Of our environment it sees `env`, and what the `mcp` package takes for harmless."""
-    given = StdioServerParameters(command=_found(command), args=list(args), env=dict(env))
 
     @asynccontextmanager
     async def opened(gone: Callable[[], None]) -> AsyncIterator[Streams]:
-        async with _read_into(last_words) as errors, stdio_client(given, errlog=errors) as (read, write):
-            errors.close()  # the program has its own copy, whose closing is the end
+        errors = PipedTo(_Lines(last_words.take))
+        async with started(_found(command), args, env, errors, last_words.take) as (read, write):
             yield _Watched(read, gone), write
 
     return opened
@@ -66,11 +65,20 @@ def program(command: str, args: Sequence[str], env: Mapping[str, str], last_word
 def address(url: str, headers: Mapping[str, str]) -> Open:
     """A server that is there already, over streamable HTTP."""
 
+    given = {"accept-encoding": "identity", **headers}
+
+    async def bound(response: httpx2.Response) -> None:
+        """Of events each is bounded by the `mcp` package; of other answers all. What is compressed has no bound."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            response.stream = _Bounded(response.stream, 0)
+        elif not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            response.stream = _Bounded(response.stream, MAX_MESSAGE_BYTES)
+
     @asynccontextmanager
     async def opened(gone: Callable[[], None]) -> AsyncIterator[Streams]:
         timeout = httpx2.Timeout(HTTP_TIMEOUT_S, read=SILENCE_TIMEOUT_S)
         async with (
-            httpx2.AsyncClient(headers=dict(headers), timeout=timeout) as http,
+            httpx2.AsyncClient(headers=given, timeout=timeout, event_hooks={"response": [bound]}) as http,
             streamable_http_client(url, http_client=http) as (read, write),
         ):
             yield _Watched(read, gone), write
@@ -102,23 +110,22 @@ class _Lines(asyncio.Protocol):
         self._take(self._rest)
 
 
-@asynccontextmanager
-async def _read_into(last_words: LastWords) -> AsyncIterator[Any]:
-    """A file for a program to write its errors to, which are read as fast as they come."""
-    reading, writing = os.pipe()
-    errors = os.fdopen(writing, "w")
-    pipe = os.fdopen(reading, "rb", 0)
-    try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: _Lines(last_words.take), pipe)
-    except BaseException:
-        errors.close()
-        pipe.close()
-        raise
-    try:
-        yield errors
-    finally:
-        errors.close()
-        transport.close()
+class _Bounded(httpx2.AsyncByteStream):
+    """An answer of at most so many bytes. Raises StreamError instead of giving more."""
+
+    def __init__(self, stream: Any, max_bytes: int) -> None:
+        self._stream = stream
+        self._left = max_bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._left -= len(piece)
+            if self._left < 0:
+                raise httpx2.StreamError(f"the answer is compressed, or longer than {MAX_MESSAGE_BYTES} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _Watched:

@@ -2,11 +2,23 @@
 
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 """IPv6 addresses that gateways turn into the IPv4 address at their end."""
+
+_ISATAP: Final = 0x5EFE
+"""What stands before the IPv4 address in an IPv6 address of a tunnel within a site, 200 or 0 before it."""
+
+_NOT_PUBLIC: Final = (
+    IPv4Network("168.63.129.16/32"),  # the platform of a cloud, from within its machines
+    IPv4Network("192.0.0.0/24"),  # protocols' own, and another cloud's metadata
+    IPv4Network("192.88.99.0/24"),  # relays from IPv6, which are no more
+    IPv6Network("3fff::/20"),  # documentation, which older Pythons count as public, as they do what follows
+    IPv6Network("64:ff9b:1::/48"),  # gateways to IPv4 within a site
+)
+"""What `ipaddress` counts as public, in some of its versions, and no tool is to reach."""
 
 AddrInfo = tuple[Any, ...]
 """What `socket.getaddrinfo` gives of one address."""
@@ -41,7 +53,9 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     meant = _meant(found) or found
-    if isinstance(meant, IPv6Address) and meant.is_site_local:
+    if any(meant in network for network in _NOT_PUBLIC):
+        return False
+    if isinstance(meant, IPv6Address) and (meant.is_site_local or _is_isatap(meant)):
         return False
     return meant.is_global and not (meant.is_multicast or meant.is_reserved)
 
@@ -50,3 +64,7 @@ def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     if isinstance(address, IPv4Address):
         return None
     return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped or address.sixtofour
+
+
+def _is_isatap(address: IPv6Address) -> bool:
+    return (int(address) >> 32) & 0xFFFF == _ISATAP and (int(address) >> 48) & 0xFDFF == 0

@@ -48,7 +48,7 @@ class Results:
         """Answers a call."""
         await self._give(call, answer)
         if not self.is_over():
-            self._tell(Tool(call.call_id, call.name, call.arguments, answer.text))
+            self._tell(Tool(call.call_id, call.name, call.arguments, answer.text, answer.failure))
 
     async def begun(self, call: ToolCall) -> None:
         """Answers a call that goes on in the background."""
@@ -58,11 +58,13 @@ class Results:
         """Tells the model what a call in the background came to, once nobody speaks and nothing is owed."""
         if self.is_over():
             return
-        self._tell(Tool(call.call_id, call.name, call.arguments, answer.text))
+        self._tell(Tool(call.call_id, call.name, call.arguments, answer.text, answer.failure))
+        is_wanted, turns = self._is_to_be_spoken_of(answer), self._speaking.turns
         async with self._telling:
             await self._floor.wait_free(despite_recordings=True)
             await self._add(f"The tool {call.name}, called with {call.arguments}, has answered: {answer.text}")
-            if answer.is_to_be_spoken_of and self.may_respond:
+            is_answered = answer.failure == "stopped" and self._speaking.turns != turns
+            if is_wanted and self.may_respond and not is_answered:
                 await self._speaking.request_after_tools()
 
     async def give_none(self, call: ToolCall, rules: ToolRules) -> None:
@@ -71,13 +73,18 @@ class Results:
             return
         message = f"the tool {call.name[:80]} took longer than {rules.timeout_s:g} s; the model is not told"
         self._tell(Error("tool_timeout", message))
+        self._tell(Tool(call.call_id, call.name, call.arguments, failure="timeout"))
         await self._speaking.tool_answered(call.call_id, respond=False)
 
     async def _give(self, call: ToolCall, answer: Answer) -> None:
         if self.is_over():
             return
-        await self._send(ToolResult(call.call_id, answer.text))
-        respond = answer.is_to_be_spoken_of and self.may_respond
+        await self._send(ToolResult(call.call_id, answer.text, has_failed=answer.failure is not None))
+        respond = self._is_to_be_spoken_of(answer) and self.may_respond
         if respond and not self._floor.is_callers:
             self._answered()
         await self._speaking.tool_answered(call.call_id, respond=respond)
+
+    def _is_to_be_spoken_of(self, answer: Answer) -> bool:
+        """Whether the model is asked to; while the floor is the caller's, only if it does not answer them by itself."""
+        return answer.is_to_be_spoken_of or (answer.failure == "stopped" and self._floor.is_callers)

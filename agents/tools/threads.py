@@ -15,6 +15,8 @@ T = TypeVar("T")
 MAX_THREADS: Final = 64
 """Blocking tools at the same time, in all calls. One that never returns keeps its place until the process ends."""
 
+TOO_MANY: Final = "too many tools are busy; try again later."
+
 _places = threading.BoundedSemaphore(MAX_THREADS)
 
 
@@ -26,7 +28,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
     """
     places = _places
     if not places.acquire(blocking=False):
-        raise ToolError("too many tools are busy; try again later.")
+        raise ToolError(TOO_MANY)
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
@@ -40,7 +42,11 @@ async def run_in_thread(function: Callable[[], T]) -> T:
         finally:
             places.release()
 
-    threading.Thread(target=copy_context().run, args=(work,), name="tool", daemon=True).start()
+    try:
+        threading.Thread(target=copy_context().run, args=(work,), name="tool", daemon=True).start()
+    except RuntimeError as error:  # the process, or the machine, has no more of them
+        places.release()
+        raise ToolError(TOO_MANY) from error
     return await outcome
 
 

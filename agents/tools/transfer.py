@@ -9,7 +9,7 @@ from pydantic import Field
 from agents.call_control import Destination, Outcome
 from agents.idle import VOICE_HOLD_S
 from agents.templates import render
-from agents.tools.contract import BackgroundResult, ToolContext, ToolRules
+from agents.tools.contract import BackgroundResult, CalledOff, ToolContext, ToolRules
 from agents.tools.destinations import find, names_of
 from agents.tools.function import FunctionTool, tool
 from agents.tools.hang_up import GOODBYE_TIMEOUT_S
@@ -20,10 +20,8 @@ ANSWERING_S: Final = 120.0
 MAX_BRIEFING_CHARS: Final = 600
 """Half a minute of speech; who answers a telephone listens no longer."""
 
-_CALLER_SPOKE: Final = BackgroundResult(
-    "The caller spoke before you had finished: nobody was called. The call goes on."
-)
-"""It is the caller who is to be answered then."""
+_CALLER_SPOKE: Final = CalledOff("The caller spoke before you had finished: nobody was called. The call goes on.")
+"""It is the caller who is to be answered then, if they said anything."""
 
 _OUTCOMES: Final[Mapping[Outcome, str]] = {
     "answered": "The caller is talking with {name}.",

@@ -3,9 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from agents.errors import ToolError
 from agents.templates import render
-from agents.tools.contract import ToolContext, ToolRules
+from agents.tools.contract import DEFAULT_TIMEOUT_S, ToolContext, ToolRules
 from agents.tools.function import FunctionTool, tool
 
 if TYPE_CHECKING:
@@ -23,23 +22,19 @@ MESSAGE_S: Final = 90.0
 """Longest message that is heard to its end; machines take some two minutes."""
 
 
-def leave_voicemail_tool(message: str | None) -> FunctionTool:
-    """`message` is said word for word, with {{ variables }}. Without one there is nothing to leave."""
+def leave_voicemail_tool(message: str) -> FunctionTool:
+    """`message` is said word for word, with {{ variables }}; once per call, whoever else has one left."""
 
-    @tool(rules=ToolRules(timeout_s=GREETING_S + MESSAGE_S))
+    @tool(rules=ToolRules(timeout_s=GREETING_S + DEFAULT_TIMEOUT_S))
     async def leave_voicemail(call: ToolContext) -> str:
         """Leave our message on the answering machine that took the call, then end the call. Call it at once when you
         hear a machine's greeting, and say nothing.
         """
-        if message is None:
-            raise ToolError("there is no message to leave; say what is to be said, then hang up")
         session = call.session
+        said = render(message, session.agent.variables_for(call.context))
         await _wait_silent(session)
-        await session.mute()
-        await session.say(render(message, session.agent.variables_for(call.context)))
-        await session.wait_played(MESSAGE_S)
-        await session.close("agent")
-        return "The message was left."
+        session.say_last(said, "agent", timeout_s=MESSAGE_S)
+        return "The message is being left; then the call is over."
 
     return leave_voicemail
 

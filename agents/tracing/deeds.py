@@ -6,11 +6,14 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from agents.events import GuardrailTripped, HandedOff, Tool, ToolApproval, TransferStep
 from agents.tracing import names
-from agents.tracing.frame import Attributes, Frame
+from agents.tracing.frame import Attributes, Frame, mark_failed
 from agents.tracing.turns import Turns
 
 MAX_OPEN: Final = 64
 """Tools that run at the same time, at most: as many as threads for them."""
+
+MAX_NAME: Final = 80
+"""Characters of what is a model's own words, where a name or an id is expected."""
 
 
 class Deeds:
@@ -25,31 +28,35 @@ class Deeds:
     # ---- tools ----
 
     def tool(self, tool: Tool, at: float) -> None:
-        """A tool was called, or answered."""
-        if tool.output is None:
+        """A tool was called, or its call is over."""
+        if tool.output is None and tool.failure is None:
             self._tool_began(tool, at)
         elif known := self._tools.pop(tool.call_id, None):
             span, name, began_at = known
-            self._frame.content.put(span, names.TOOL_RESULT, tool.output)
+            if tool.output is not None:
+                self._frame.content.put(span, names.TOOL_RESULT, tool.output)
+            if tool.failure in ("error", "timeout"):
+                mark_failed(span, tool.failure)
             figures = {names.TOOL_NAME: name, names.AGENT: self._frame.agent}
             self._frame.telemetry.meters.tool.record(at - began_at, figures)
             self._frame.end(span, at)
-            self._turns.tool_ended(tool.call_id, at, is_answered=True)
+            self._turns.tool_ended(tool.call_id, at, is_answered=tool.output is not None)
 
     def _tool_began(self, tool: Tool, at: float) -> None:
         if len(self._tools) == MAX_OPEN or tool.call_id in self._tools:
             return
+        name = tool.name[:MAX_NAME]
         attributes: Attributes = {
             names.OPERATION: "execute_tool",
-            names.TOOL_NAME: tool.name,
-            names.TOOL_CALL: tool.call_id,
+            names.TOOL_NAME: name,
+            names.TOOL_CALL: tool.call_id[:MAX_NAME],
             names.TOOL_TYPE: "function",
             names.AGENT: self._frame.agent,
         }
         parent = self._turns.tool_began(tool.call_id)
-        span = self._frame.start(f"execute_tool {tool.name}", at, attributes, parent=parent)
+        span = self._frame.start(f"execute_tool {name}", at, attributes, parent=parent)
         self._frame.content.put(span, names.TOOL_ARGUMENTS, tool.arguments)
-        self._tools[tool.call_id] = span, tool.name, at
+        self._tools[tool.call_id] = span, name, at
 
     def approval_asked(self, asked: ToolApproval, at: float) -> None:
         if known := self._tools.get(asked.call_id):

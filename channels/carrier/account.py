@@ -103,6 +103,7 @@ class Account:
     troubles: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
     rooms: Rooms = field(default_factory=Rooms)
     _failures: deque[Failure] = field(default_factory=deque)
+    _late: deque[tuple[float, str]] = field(default_factory=deque)
 
     def add(self, call: LiveCall) -> None:
         """Makes a call known to the REST API."""
@@ -124,6 +125,23 @@ class Account:
         if len(self._failures) >= MAX_FAILURES:
             raise ValueError(f"{MAX_FAILURES} requests are to fail already")
         self._failures.append(Failure(status, code, message, path))
+
+    def answer_late(self, seconds: float, *, path: str = "") -> None:
+        """Lets the next request whose path has that in it be carried out at once, and answered so much later.
+
+        Raises ValueError when too many are to be late.
+        """
+        if len(self._late) >= MAX_FAILURES:
+            raise ValueError(f"{MAX_FAILURES} requests are to be late already")
+        self._late.append((seconds, path))
+
+    def next_lateness_s(self, path: str) -> float:
+        """How late the answer to the present request is."""
+        late = next((late for late in self._late if late[1] in path), None)
+        if late is None:
+            return 0.0
+        self._late.remove(late)
+        return late[0]
 
     def next_failure(self, path: str) -> Failure | None:
         """What the present request is to fail with; None when it may go on."""

@@ -145,7 +145,7 @@ class Dialling:
             self._talked_ms = self._line.now_ms() - began_ms
 
     async def _whisper(self, leg: _Leg, url: str) -> bool:
-        """Lets the callee alone hear the TwiML at `url`. False when it hangs up on them: nobody is connected."""
+        """Lets the callee alone hear the TwiML at `url`. False when it, or they, hang up: nobody is connected."""
         for verb in twiml.parse(await self._fetch(url, self._params(leg, "in-progress"))):
             match verb:
                 case Say(text, loop):
@@ -162,7 +162,7 @@ class Dialling:
                     return False
                 case other:
                     raise ChannelError(f"a whisper with <{type(other).__name__}> is not simulated")
-        return True
+        return not leg.party.hangs_up_after_whisper
 
     # ---- what is told ----
 

@@ -14,12 +14,14 @@ class FarParty:
 
     They `answer` after `rings_s`, are `busy` or cannot be reached (`failed`) after as long, or never answer. Once
     `<Dial>` has connected them, or they met somebody in a conference, they talk for `talks_s`, then hang up; None
-    leaves that to the caller. `answered_by` is what answering machine detection finds, `detected_s` after the answer.
+    leaves that to the caller. With `hangs_up_after_whisper` they hear that, and are not connected. `answered_by` is
+    what answering machine detection finds, `detected_s` after the answer.
     """
 
     does: Literal["answer", "busy", "no-answer", "failed"] = "answer"
     rings_s: float = 1.0
     talks_s: float | None = 2.0
+    hangs_up_after_whisper: bool = False
     answered_by: AnsweredBy = "human"
     detected_s: float = 1.0
 

@@ -93,7 +93,7 @@ class RestApi:
     async def answer(
         self, method: str, path: str, form: Form, *, authorization: str = "", idempotency_token: str | None = None
     ) -> RestAnswer:
-        """Notes a request, asks for credentials, fails where it was told to, and puts errors into Twilio's form."""
+        """Notes a request, asks for credentials, fails or is late where it was told to. Errors are in Twilio's form."""
         account = self._account
         noted = {name: tuple(values) for name, values in form.items()}
         account.requests.append(RestRequest(method, path, noted, idempotency_token))
@@ -103,7 +103,9 @@ class RestApi:
                 raise RestError(401, 20003, "Authenticate")
             if failure := account.next_failure(path):
                 raise RestError(failure.status, failure.code, failure.message)
-            return await self._route(method, path, form)
+            answer = await self._route(method, path, form)
+            await asyncio.sleep(account.next_lateness_s(path))
+            return answer
         except RestError as error:
             return error.failure.status, error_json(error.failure)
 
