@@ -13,7 +13,7 @@ A file is a YAML or JSON list of steps, each a mapping with one key:
     - fail: {code: network, message: The line to the model broke., retryable: true}
     - close:                            # the model's side ends the session in good order
 
-Kinds and fields are those of `agents/events.py`; of the agent's voice there is no `emit`, only `say`.
+Kinds and fields are those of `agents/events/`; of the agent's voice there is no `emit`, only `say`.
 """
 
 import dataclasses
