@@ -12,7 +12,7 @@ from agents.speaking import Spawn, Speaking
 from agents.waiting import set_within
 
 REMIND_AFTER_S: Final = 120.0
-"""After so long on hold the model is told of it, and the caller heard again: nobody else might remember them."""
+"""Each time so long on hold has passed, the model is told of it: nobody else might remember the caller."""
 
 AHEAD_S: Final = 0.2
 """How long before its end the music is begun again, so that no gap is heard."""
@@ -20,7 +20,9 @@ AHEAD_S: Final = 0.2
 LOOK_S: Final = 0.1
 """How often it is looked whether it is to be begun again: sooner than the above, and than a caller wonders."""
 
-_REMINDER: Final = "The caller has been on hold for {:g} seconds and is on the line again. Say how things stand."
+_REMINDER: Final = (
+    "The caller is still on hold, and hears music until you speak: for {:g} seconds by now. Say how things stand."
+)
 
 
 class Hold:
@@ -80,13 +82,14 @@ class Hold:
 
         Others may silence the line: what is no longer there is begun again.
         """
-        ends_at = -inf
+        ends_at, reminded = -inf, 0
         while not over.is_set():
             now = self._now()
             if now >= self._reminder_at:
-                await self.end()
-                await self._remind(_REMINDER.format(remind_after_s))
-                return
+                self._reminder_at += remind_after_s
+                reminded += 1
+                await self._remind(_REMINDER.format(reminded * remind_after_s))
+                continue
             if not self._speaking.is_recording_heard:
                 ends_at = now
             pcm = self._pcm

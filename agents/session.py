@@ -323,8 +323,8 @@ class RealtimeSession:
     async def hold(self, music: Path | None = None, *, is_reminded: bool = True) -> None:
         """Puts the caller on hold: they hear a WAV file, or a quiet melody, and the model does not hear them.
 
-        It ends by `resume()`, when the agent speaks, and unless `is_reminded` is False, after two minutes: then the
-        model is told. On hold already, they hear the file in place of what was played, and without `is_reminded` no
+        It ends by `resume()`, and when the agent speaks. Unless `is_reminded` is False, the model is told every two
+        minutes. On hold already, they hear the file in place of what was played, and without `is_reminded` no
         reminder comes any more. Raises ConfigError for a file that cannot be played.
         """
         await self._live().hold.begin(music, REMIND_AFTER_S if is_reminded else None)

@@ -99,6 +99,7 @@ class Speaking:
         self._is_over = False
         self._is_away = False
         self._has_last_words = False
+        self._is_saying_last = False
         self._refusals: list[asyncio.Event] = []
         self.is_on_hold = False
         """Whether the caller hears music until they are taken back. Whoever puts them on hold says so here."""
@@ -136,6 +137,11 @@ class Speaking:
     def has_last_words(self) -> bool:
         """True once `only_what_was_asked` was called: nothing else is taken up any more."""
         return self._has_last_words
+
+    @property
+    def is_saying_last(self) -> bool:
+        """True once `say_last` was called: nothing stops what it says."""
+        return self._is_saying_last
 
     @property
     def turns(self) -> int:
@@ -191,12 +197,15 @@ class Speaking:
     def only_what_was_asked(self) -> None:
         """Whatever the model says without having been asked for it before is cancelled from here on, and silent."""
         self._has_last_words = True
+        self._replies.forget_after_tools()
 
     async def say_last(self, text: str) -> None:
         """Stops the agent, and has a text said in place of all that waits to be said. Nothing is said after it."""
         self._has_last_words = True
         await self.stop(cancel=True)
+        self._is_saying_last = True
         self._replies.forget_waiting()
+        self._replies.forget_after_tools()
         self._replies.ask(say=text)
         await self._advance()
 
@@ -262,14 +271,15 @@ class Speaking:
         """The model has the result of a tool, or will get none. To `respond` is for the model to speak of it."""
         self._replies.tool_answered(call_id)
         self._result_at = self._now()
-        if respond:
+        if respond and not self._has_last_words:
             self._replies.ask_after_tools()
         await self._advance()
 
     async def request_after_tools(self) -> None:
-        """Asks for a response to what tools have found, as `tool_answered` does."""
-        self._replies.ask_after_tools()
-        await self._advance()
+        """Asks for a response to what tools have found, as `tool_answered` does. Does nothing after the last words."""
+        if not self._has_last_words:
+            self._replies.ask_after_tools()
+            await self._advance()
 
     def callers_turn_began(self) -> None:
         """The caller is speaking: tools' results are answered together with what they say."""
@@ -389,8 +399,8 @@ class Speaking:
     # ---- stopping: one path for every cause ----
 
     async def give_way(self, *, cancel: bool) -> asyncio.Task[None] | None:
-        """Stops for a sound or a key of the caller's, as `stop` does; does nothing while they are on hold."""
-        return None if self.is_only_music else await self.stop(cancel=cancel)
+        """Stops for a sound or a key of the caller's, as `stop` does; not while they are on hold, nor in `say_last`."""
+        return None if self.is_only_music or self._is_saying_last else await self.stop(cancel=cancel)
 
     async def stop(self, *, cancel: bool) -> asyncio.Task[None] | None:
         """Silences the line, then tells the model. `cancel` is false where the model stops its response by itself.

@@ -129,9 +129,11 @@ class OutboundCalls:
         placed, state = self._placed.get(placed_id), TWILIOS.get(twilios)
         if placed is None or state is None or (placed.is_over and not placed.may_ring):
             return
-        self._learn_sid(placed, call_sid)
         if placed.may_ring:
             placed.may_ring, placed.detail, placed.state = False, "", "dialing"
+            if state not in OVER:
+                self._follow_again(placed)
+        self._learn_sid(placed, call_sid)
         if state in OVER or RANK[state] > RANK[placed.state]:
             self._change(placed, state)
 
@@ -201,8 +203,7 @@ class OutboundCalls:
                 raise Refused(503, "as many calls are live as the service may serve")
             self._change(placed, "dialing")
             why = await self._place(placed, spec, sender)
-            if not await set_within(placed.landed, spec.ring_s + ANSWER_S):
-                self._lost(placed, why)
+            await self._follow(placed, spec, why)
         except Exception as error:
             log.warning("%s was not placed: %s", placed.id, error, exc_info=not isinstance(error, GatewayError))
             placed.detail = str(error) if isinstance(error, GatewayError) else "an error of the service's own"
@@ -219,6 +220,26 @@ class OutboundCalls:
             return str(error)
         log.info("dialled %s for %s: %s", masked(placed.wanted.to), placed.wanted.agent, placed.id)
         return "the network told nothing of it"
+
+    async def _follow(self, placed: Placed, spec: OutboundSpec, why: str) -> None:
+        """Waits until it has landed, or would have by now."""
+        if not await set_within(placed.landed, spec.ring_s + ANSWER_S):
+            self._lost(placed, why)
+
+    def _follow_again(self, placed: Placed) -> None:
+        """A call that was given up rings after all: it is kept room for, or taken back, as others are."""
+
+        async def follow() -> None:
+            try:
+                await self._follow(placed, self._specs[placed.wanted.agent], "the network told no more of it")
+            finally:
+                self._under_way.pop(placed.id, None)
+
+        placed.landed.clear()
+        following = self._group.create_task(follow(), name=f"follow {placed.id}")
+        self._under_way[placed.id] = placed, following
+        if placed.call_sid and self._is_draining():
+            self._take_back(placed.id, placed.call_sid)
 
     def _lost(self, placed: Placed, why: str) -> None:
         """Of a call that would have been answered or given up by now nothing was heard."""

@@ -98,9 +98,11 @@ class StatusPosts:
             await asyncio.sleep(wait_s)
             try:
                 async with http.post(post.url, data=post.body, headers=headers, allow_redirects=False) as answer:
-                    if answer.status < 400:
+                    if answer.status < 300:
                         return
                     problem = f"HTTP {answer.status}"
+                    if answer.status < 400:
+                        problem += ", and redirects are not followed"
                     if answer.status < 500 and answer.status != 429:
                         break
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -91,19 +91,25 @@ def test_music_waits_until_the_agent_has_said_what_it_is_saying() -> None:
     play(scene)
 
 
-def test_a_caller_who_is_forgotten_on_hold_is_taken_back_and_the_model_is_told() -> None:
+def test_each_time_a_hold_has_lasted_long_the_model_is_told_and_the_music_goes_on_until_it_speaks() -> None:
     async def scene() -> None:
         async with Scene() as call:
             await call.session.hold()
             await call.passes(REMIND_AFTER_S * 1000 - 100)
-            before = call.session.is_on_hold
+            before = call.sent(ItemCreate)
             await call.passes(200)
+            await call.says(ResponseCreated("r1"), ResponseDone("r1", "completed"))
+            await call.passes(REMIND_AFTER_S * 1000)
+            is_heard = call.channel.is_playing
+            await call.replies("r2", 500)
 
-            assert (before, call.session.is_on_hold) == (True, False)
+            assert (before, is_heard, call.session.is_on_hold) == ([], True, False)
             assert [event.text for event in call.sent(ItemCreate) if isinstance(event, ItemCreate)] == [
-                "The caller has been on hold for 120 seconds and is on the line again. Say how things stand."
+                f"The caller is still on hold, and hears music until you speak: for {seconds} seconds by now. "
+                "Say how things stand."
+                for seconds in (120, 240)
             ]
-            assert len(call.sent(ResponseCreate)) == 1
+            assert len(call.sent(ResponseCreate)) == 2
 
     play(scene)
 
@@ -267,7 +273,7 @@ def test_a_new_hold_is_reminded_of_again() -> None:
             await call.session.hold()
             await call.passes(REMIND_AFTER_S * 1000 + 100)
 
-            assert not call.session.is_on_hold
+            assert len(call.sent(ResponseCreate)) == 1
 
     play(scene)
 

@@ -340,3 +340,27 @@ def test_whom_it_goes_to_and_what_is_known_of_them_stands_in_no_log() -> None:
 
     assert "+1555" not in shown
     assert "Ann" not in shown
+
+
+def test_a_call_that_was_given_up_and_rings_after_all_is_kept_room_for_and_taken_back() -> None:
+    is_stopping = False
+
+    async def scene() -> None:
+        nonlocal is_stopping
+        network = Network(Unanswered("no answer within 5 s"))
+        async with OutboundCalls(
+            {"sales": SPEC}, network, per_second=1, clock=loop_time, is_draining=lambda: is_stopping
+        ) as calls:
+            placed, _ = calls.ask(WANTED)
+            await asyncio.sleep(SPEC.ring_s + ANSWER_S + 1)
+            given_up = placed.state
+            calls.progressed(placed.id, "ringing", "CA7")
+            expected, is_busy = calls.expected, calls.is_busy
+            is_stopping = True
+            calls.take_back()
+            await asyncio.sleep(1)
+
+            assert (given_up, placed.state, expected, is_busy) == ("failed", "ringing", 1, True)
+            assert network.taken_back == ["CA7"]
+
+    run_virtual(scene())

@@ -170,3 +170,14 @@ def test_a_program_that_is_slow_does_not_keep_the_service_from_stopping(monkeypa
             await program.has(1)
 
     asyncio.run(played())
+
+
+def test_a_redirect_is_not_followed_and_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(posts: StatusPosts, program: Program) -> None:
+        posts.put(program.url, "out_1", {"state": "ringing"})
+        await program.has(1)
+
+    with caplog.at_level(logging.WARNING):
+        play(scene, 301)
+
+    assert "HTTP 301, and redirects are not followed" in caplog.text

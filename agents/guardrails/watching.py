@@ -76,6 +76,7 @@ class Guardrails:
         self._replies: OrderedDict[str, Reply] = OrderedDict()
         self._latest: Reply | None = None
         self._said: Said | None = None
+        self._voice_of = ""
         self._has_begun = False
         self._corrections = 0
         self.use(session.agent)
@@ -101,9 +102,11 @@ class Guardrails:
             case ResponseDone(response_id) if reply := self._replies.get(response_id):
                 for item_id in list(reply.texts):
                     self._ended(reply, item_id)
-            case SpeechStarted():
+            case SpeechStarted(item_id):
+                self._voice_of = item_id
                 self._voice_began()
             case SpeechStopped() | AudioInputCommitted():
+                self._voice_of = ""
                 self._has_begun = False
             case TranscriptInput(item_id, text) if text.strip():
                 self._corrections = 0
@@ -162,7 +165,7 @@ class Guardrails:
 
     def _hear(self, item_id: str, text: str) -> None:
         if self._said is None or self._said.item_id != item_id:
-            self._said = Said(item_id)
+            self._said = Said(item_id, has_gone_on=self._voice_of not in ("", item_id))
         said = self._said
         context = GuardrailContext(session=self._session, stage="input")
         for guardrail in _those_for(self._rules, "input"):
@@ -188,7 +191,7 @@ class Guardrails:
 
         A response that was stopped before is not answered by another: whoever stopped it has the word.
         """
-        if reply is not self._latest:
+        if reply is not self._latest or self._speaking.is_saying_last:
             return
         was_stopped = self._speaking.is_silenced(reply.response_id)
         if not was_stopped:
@@ -214,7 +217,7 @@ class Guardrails:
 
     async def _answer_otherwise(self, said: Said) -> None:
         """Stops the answer to what the caller said, or the one that the model is about to begin, for another."""
-        if said is not self._said:
+        if said is not self._said or self._speaking.has_last_words:
             return
         if self._has_begun and self._latest:
             self._latest.why_stopped = said.why_not
