@@ -4,8 +4,9 @@
 
 The gateway runs as a process of its own. This process is both ends: the carrier, with a frame each 20 ms, and a fake
 OpenAI Realtime that answers every fifth frame with 100 ms of sound, in one delta, at once. Up is from the frame's
-sending to the append's arrival, down from the delta's sending to the media message's arrival. With `--beside N`, N
-simulated calls talk with the embedded agent in the same gateway meanwhile: speech work must not delay the measured one.
+sending to the append's arrival, down from the delta's sending to the arrival of the first message with its sound.
+With `--beside N`, N simulated calls talk with the embedded agent in the same gateway meanwhile: speech work must not
+delay the measured one.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ EMBEDDED = "+15550100201"
 QUESTION = Path("tests/recordings/something-is-terribly-wrong.wav")
 FRAME_S = 0.02
 DELTA_MS = 100
+ULAW_BYTES_OF_DELTA = 8 * DELTA_MS
 
 
 class Ends:
@@ -40,8 +42,18 @@ class Ends:
         self.came_up: list[float] = []
         self.sent_down: list[float] = []
         self.came_down: list[float] = []
+        self._bytes_down = 0
         rng = np.random.default_rng(1)
         self._sound = b64encode(rng.integers(-8000, 8000, 24 * DELTA_MS, dtype=np.int16).tobytes()).decode()
+
+    def hear(self, message: str) -> None:
+        """Notes the arrival of the first message that holds sound of the next delta, and not only the end of another.
+
+        A delta's sound begins where those before it end, but for what filter and frames hold back of them.
+        """
+        self._bytes_down += len(b64decode(orjson.loads(message)["media"]["payload"]))
+        if self._bytes_down > len(self.came_down) * ULAW_BYTES_OF_DELTA:
+            self.came_down.append(time.perf_counter())
 
     async def provide(self, socket: ServerConnection) -> None:
         """Plays OpenAI: as little of it as a session needs."""
@@ -104,7 +116,7 @@ async def _measured_call(service: Service, ends: Ends, seconds: float) -> None:
 async def _note_arrivals(socket: AsyncIterable[str | bytes], ends: Ends) -> None:
     async for message in socket:
         if '"event":"media"' in str(message)[:40]:
-            ends.came_down.append(time.perf_counter())
+            ends.hear(str(message))
 
 
 async def _embedded_calls(service: Service, seconds: float) -> int:
