@@ -13,7 +13,7 @@ WITH_ENV := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
-	@echo "Installing into $(VENV): some 450 MB, half a minute or more ..."
+	@echo "Installing into $(VENV): some 480 MB, half a minute or more ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
 	@touch $@
