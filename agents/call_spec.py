@@ -90,4 +90,5 @@ class OutboundSpec(Spec):
 
 
 def is_number(address: str) -> bool:
+    """Whether an address is a telephone number: SIP addresses get no texts and are nobody's caller id."""
     return re.fullmatch(NUMBER, address) is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from agents.agent import CallContext
 from agents.call_control import Destination, Outcome
-from agents.call_spec import NUMBER
+from agents.call_spec import is_number
 from agents.errors import ChannelError, ToolError
 from agents.events import EndReason
 from channels.streams import LEAVE_TIMEOUT_S
@@ -250,7 +250,7 @@ class TwilioCallControl:
         """The number of the account's that the call is held on; None for a call to or from something else."""
         context: CallContext = self._call.context
         number = context.called if context.direction == "inbound" else context.caller
-        return number if re.fullmatch(NUMBER, number) else None
+        return number if is_number(number) else None
 
     def _sender(self) -> str:
         if (number := self._own_number) is None:

@@ -1,6 +1,5 @@
 """The tool that sends a text message, to the caller or to somebody whom the operator names."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -8,7 +7,7 @@ from pydantic import Field
 
 from agents.agent import CallContext
 from agents.call_control import Destination
-from agents.call_spec import NUMBER
+from agents.call_spec import is_number
 from agents.errors import ToolError
 from agents.tools.contract import ToolContext
 from agents.tools.destinations import find
@@ -23,7 +22,7 @@ MAX_CHARS: Final = 480
 
 def send_sms_tool(destinations: Sequence[Destination], *, sender: str | None = None) -> FunctionTool:
     """`sender` is a number of the account's; None is the one that the call is held on. SIP addresses get none."""
-    reachable = [each for each in destinations if re.fullmatch(NUMBER, each.address)]
+    reachable = [each for each in destinations if is_number(each.address)]
     names = [THE_CALLER, *(each.name for each in reachable)]
 
     @tool
@@ -43,6 +42,6 @@ def send_sms_tool(destinations: Sequence[Destination], *, sender: str | None = N
 def _the_caller(call: ToolContext) -> Destination:
     context = call.context
     number = context.other_party if isinstance(context, CallContext) else ""
-    if not re.fullmatch(NUMBER, number):
+    if not is_number(number):
         raise ToolError("the caller's number is not known")
     return Destination(name=THE_CALLER, address=number)
