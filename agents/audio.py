@@ -57,6 +57,8 @@ class Resampler:
         held = self._held + pcm16
         ready_ms = max(0, len(held) // self._in_bytes_per_ms - _WINDOW_MS + 1)
         self._held = held[ready_ms * self._in_bytes_per_ms :]
+        if ready_ms <= _BATCH_MS:
+            return self._convert(held, 0, ready_ms) if ready_ms else b""
         starts = range(0, ready_ms, _BATCH_MS)
         return b"".join(self._convert(held, start, min(_BATCH_MS, ready_ms - start)) for start in starts)
 
@@ -83,7 +85,7 @@ class Resampler:
         windows = np.ndarray(
             (count_ms, _WINDOW_MS * step // SAMPLE_BYTES), "<i2", pcm16, start_ms * step, (step, SAMPLE_BYTES)
         )
-        samples = windows.astype(np.float64) @ self._matrix
+        samples: NDArray[np.float64] = np.dot(windows.astype(np.float64), self._matrix)
         np.rint(samples, out=samples)
         samples.clip(-32768, 32767, out=samples)
         return samples.astype("<i2").tobytes()

@@ -221,6 +221,9 @@ class LastingConnection:
             raise ProviderError("the connection to the model is over", code="closed", retryable=False)
         if isinstance(event, AudioInputAppend):
             self._audio.add(event.pcm)
+            if self._leg is not None and not self._unfinished.is_manual:  # it changes nothing else
+                await self._pass_on(self._leg, event, event)
+                return
         elif isinstance(event, SessionUpdate):
             self._succession.options = replace(self._succession.options, session_config=event.config)
         elif isinstance(event, ResponseCancel) and self._going_on.cancel(event, self._waiting, self._out):
@@ -245,8 +248,10 @@ class LastingConnection:
         if isinstance(event, ResponseCreate):
             self._silent_since = asyncio.get_running_loop().time()
         translated = leg.in_its_words(event, self._unfinished)
-        if translated is None:
-            return
+        if translated is not None:
+            await self._pass_on(leg, event, translated)
+
+    async def _pass_on(self, leg: Leg, event: ClientEvent, translated: ClientEvent) -> None:
         try:
             await leg.connection.send(translated)
         except ProviderError as error:

@@ -51,11 +51,11 @@ class LineClock:
         if timestamp_ms is None or (before is not None and timestamp_ms <= before):
             self._least.forget()
             return
-        offset = now - timestamp_ms / 1000
+        sent_at = timestamp_ms / 1000
+        offset = now - sent_at
         if abs(self._least.value(offset) - offset) > MAX_LATE_S:
             self._least.forget()
-        self._least.take(offset, now)
-        self._frame_at = timestamp_ms / 1000 + self._least.value(offset)
+        self._frame_at = sent_at + self._least.take(offset, now)
         self._frame_s = duration_ms / 1000
         self._most.take(self._frame_at - now, now)
 
@@ -87,14 +87,18 @@ class _Extreme:
         return self._this != inf
 
     def value(self, otherwise: float) -> float:
-        return min(self._this, self._last) if self.is_known else otherwise
+        if self._this == inf:
+            return otherwise
+        return self._this if self._this < self._last else self._last
 
-    def take(self, value: float, now: float) -> None:
+    def take(self, value: float, now: float) -> float:
+        """Gives the least with this one."""
         if now >= self._until:
             self._last, self._this = (self._this if now < self._until + self._window_s else inf), value
             self._until = now + self._window_s
         elif value < self._this:
             self._this = value
+        return self._this if self._this < self._last else self._last
 
     def forget(self) -> None:
         self._this = self._last = inf

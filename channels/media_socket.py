@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from collections.abc import MutableMapping
+from typing import Any, Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from agents.errors import ChannelError
+from agents.waiting import Patience
 from channels.media_streams import FromTwilio, WireError, decode
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class MediaSocket:
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
+        self._patience = Patience()
         self._bad_messages = 0
 
     async def receive(self, timeout_s: float) -> FromTwilio | None:
@@ -38,16 +41,22 @@ class MediaSocket:
 
         Raises LineSilent when `timeout_s` passes without one, ChannelError when too many made no sense.
         """
+        if self._websocket.client_state is WebSocketState.DISCONNECTED:
+            return None
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._receive()
+            with self._patience.at_most(timeout_s):
+                while True:
+                    try:
+                        return self._meaning(await self._websocket.receive())
+                    except WireError as error:
+                        self._refuse(error)
         except TimeoutError:
             raise LineSilent(f"nothing came from the line for {timeout_s:g} s") from None
 
     async def send(self, text: str) -> None:
         """Sends a message; does nothing once the socket is closed. Raises ChannelError when it stays full."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            with self._patience.at_most(SEND_TIMEOUT_S):
                 await self._websocket.send_text(text)
         except TimeoutError:
             raise ChannelError(f"the line took no audio for {SEND_TIMEOUT_S:g} s") from None
@@ -62,20 +71,16 @@ class MediaSocket:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._websocket.close(code)
 
-    async def _receive(self) -> FromTwilio | None:
-        while True:
-            if self._websocket.client_state is WebSocketState.DISCONNECTED:
-                return None
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return None
-            try:
-                text = message.get("text")
-                if text is None:
-                    raise WireError("binary frame")
-                return decode(text)
-            except WireError as error:
-                self._bad_messages += 1
-                if self._bad_messages >= MAX_BAD_MESSAGES:
-                    raise ChannelError(f"{MAX_BAD_MESSAGES} messages made no sense, the last: {error}") from None
-                log.warning("ignored a message from the line: %s", error)
+    def _meaning(self, message: MutableMapping[str, Any]) -> FromTwilio | None:
+        if message["type"] == "websocket.disconnect":
+            return None
+        text = message.get("text")
+        if text is None:
+            raise WireError("binary frame")
+        return decode(text)
+
+    def _refuse(self, error: WireError) -> None:
+        self._bad_messages += 1
+        if self._bad_messages >= MAX_BAD_MESSAGES:
+            raise ChannelError(f"{MAX_BAD_MESSAGES} messages made no sense, the last: {error}") from None
+        log.warning("ignored a message from the line: %s", error)

@@ -50,12 +50,12 @@ class Streams:
     @property
     def present(self) -> MediaStream | None:
         """The stream that is there; None before it is, while the line is away, and where the line ended before."""
-        return self._arrival.result() if self._arrival.done() and not self.is_away else None
+        return self._arrival.result() if self._arrival.done() and not self._gone.is_set() else None
 
     @property
     def is_leaving(self) -> bool:
         """True from `leave` on until the stream is taken away, or it is clear that it is not."""
-        return not self.is_away and self._clock() < self._leave_by
+        return self._leave_by != -inf and not self.is_away and self._clock() < self._leave_by
 
     @property
     def is_away(self) -> bool:

@@ -135,10 +135,10 @@ class TwilioChannel:
             if self._is_away_to_be_told:
                 self._is_away_to_be_told = False
                 return ChannelAway()
-            stream = await self.streams.arrived()
+            stream = self.streams.present or await self.streams.arrived()
             if stream is not self._stream:
                 return await self._begun(stream)
-            event = stream and await self._heard_from(stream)
+            event = stream and self._heard(await self._receive(stream.socket))
             if event:
                 return event
 
@@ -155,9 +155,8 @@ class TwilioChannel:
         self._media_by = self._clock() + MEDIA_TIMEOUT_S
         return ChannelStarted() if is_first else ChannelBack()
 
-    async def _heard_from(self, stream: MediaStream) -> ChannelEvent | None:
-        """What the next message tells; None when it tells nothing, or came when the line was over."""
-        message = await self._receive(stream.socket)
+    def _heard(self, message: FromTwilio | None) -> ChannelEvent | None:
+        """What a message tells; None when it tells nothing, or came when the line was over."""
         if self._over:
             return None
         match message:

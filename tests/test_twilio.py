@@ -29,7 +29,9 @@ from agents.realtime import PCM, PCMU, AudioFormat, RealtimeChannel, SpokenItem
 from channels.carrier.virtual_time import START_S, Deadlock, loop_time, run_virtual
 from channels.carrier.wire import Clear, MarkRequest, Play
 from channels.carrier.wire import decode as decode_as_twilio
-from channels.playback import MARK_EVERY_MS, MAX_CUTS
+from channels.cut_wait import CutWait
+from channels.media_socket import SEND_TIMEOUT_S
+from channels.playback import MARK_EVERY_MS, MAX_CUTS, Playback
 from channels.streams import LEAVE_TIMEOUT_S
 from channels.twilio import FENCE_TIMEOUT_S, MARK_GRACE_S, TAKEN_AFTER_S, TwilioChannel
 from tests.phone_line import STREAM, PhoneLine
@@ -831,6 +833,18 @@ def test_a_cut_that_is_known_leaves_no_timer_behind() -> None:
         await anext(phone.channel)
         await phone.channel.send_audio(voice(1_000), HELLO)
         await phone.cut()
+        await asyncio.Event().wait()
+
+    # What happens last is the look of the socket's Patience, which finds that nobody waits.
+    with pytest.raises(Deadlock, match=f"nothing is left to happen at {START_S + SEND_TIMEOUT_S:.3f} s"):
+        run_virtual(main())
+
+
+def test_a_cut_that_is_known_has_stopped_its_own_timer() -> None:
+    async def main() -> None:
+        wait = CutWait(Playback().clear(START_S))
+        wait.expect(5 * SEND_TIMEOUT_S)
+        wait.end()
         await asyncio.Event().wait()
 
     with pytest.raises(Deadlock, match=f"nothing is left to happen at {START_S:.3f} s"):

@@ -18,7 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus,
 
 from agents.errors import GatewayError, ProviderError
 from agents.events import ClientEvent, ServerEvent, SessionCreated, SessionError
+from agents.providers.cheap_client import CheapClient
 from agents.realtime import RealtimeConnectOptions
+from agents.waiting import Limit, Patience
 
 OPEN_TIMEOUT_S: Final = 10.0
 """TCP, TLS and upgrade take well under a second; a caller waits in silence meanwhile."""
@@ -162,7 +164,8 @@ class SocketConnection:
         self._sent_at = 0.0
         self._wait: Wait | None = None
         self._wait_ends_at = inf
-        self._deadline: asyncio.Timeout | None = None
+        self._patience = Patience()
+        self._deadline: Limit | None = None
         self._session_id: str | None = None
         self._is_closed = False
 
@@ -175,14 +178,15 @@ class SocketConnection:
         if self._is_closed:
             raise _over()
         await self._write(self._codec.encode(event))
-        self._mind_wait()
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(self._due_at())
+        if self._codec.wait is not self._wait:
+            self._mind_wait()
+        if self._deadline is not None and (due_at := self._due_at()) != self._deadline.due_at:
+            self._deadline.reschedule(due_at)
 
     async def _write(self, messages: Iterable[str | bytes]) -> None:
         self._sent_at = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            with self._patience.at_most(SEND_TIMEOUT_S):
                 for message in messages:
                     await self._socket.send(message)
         except ConnectionClosed as error:
@@ -229,10 +233,10 @@ class SocketConnection:
         self._mind_wait()
         while True:
             try:
-                async with asyncio.timeout_at(self._due_at()) as self._deadline:
+                with self._patience.until(self._due_at()) as self._deadline:
                     return await self._socket.recv()
             except TimeoutError:
-                if self._deadline is None or not self._deadline.expired():
+                if self._deadline is None or not self._deadline.is_expired:
                     raise
             finally:
                 self._deadline = None
@@ -252,11 +256,10 @@ class SocketConnection:
             self._wait = wait
             self._wait_ends_at = inf if wait is None else asyncio.get_running_loop().time() + wait.after_s
 
-    def _due_at(self) -> float | None:
-        """When something is to be done though no message came; None when nothing is."""
+    def _due_at(self) -> float:
+        """When something is to be done though no message came; infinity when nothing is."""
         alive = self._codec.keepalive
-        due_at = min(self._wait_ends_at, inf if alive is None else self._sent_at + alive.after_s)
-        return None if due_at == inf else due_at
+        return self._wait_ends_at if alive is None else min(self._wait_ends_at, self._sent_at + alive.after_s)
 
     def _loss(self, error: ConnectionClosed) -> ProviderError | None:
         frame = error.rcvd
@@ -268,7 +271,7 @@ class SocketConnection:
         """Ends the conversation, and the iteration at once; takes at most CLOSE_TIMEOUT_S."""
         if not self._is_closed:
             self._is_closed = True
-            if self._deadline is not None and not self._deadline.expired():
+            if self._deadline is not None:
                 self._deadline.reschedule(asyncio.get_running_loop().time())
             await _shut(self._socket, self._codec.farewell())
 
@@ -375,6 +378,7 @@ async def _upgrade(url: str, headers: Mapping[str, str], *, ping_timeout_s: floa
         url,
         additional_headers=headers,
         logger=_quiet,
+        create_connection=CheapClient,
         compression=None,  # base64 of audio does not shrink enough to pay for the delay
         open_timeout=None,
         close_timeout=CLOSE_TIMEOUT_S,

@@ -1,11 +1,11 @@
 """JSON messages of any provider: read strictly, field by field, and written whatever they hold."""
 
 import json
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import pybase64
 
 from agents.errors import ConfigError
 from agents.providers.socket import WireError
@@ -38,13 +38,13 @@ def write(message: JsonObject) -> str:
 
 
 def to_base64(audio: bytes) -> str:
-    return b2a_base64(audio, newline=False).decode("ascii")
+    return pybase64.b64encode_as_string(audio)
 
 
 def from_base64(text: str) -> bytes:
     """Raises WireError for what is no base64."""
     try:
-        return a2b_base64(text, strict_mode=True)
+        return pybase64.b64decode(text, validate=True)
     except ValueError:
         raise WireError("audio should be base64") from None
 
