@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-for-tests: $(VENV)/.installed
 	@echo "Installing what the tests need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,picture,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[load,local,picture,test]'
 	@touch $@
 
 run: install
