@@ -108,6 +108,7 @@ class LastingConnection:
         self._tasks = asyncio.TaskGroup()
         self._succession = Succession(candidates, options, self._unfinished, self._tasks, self._out.append)
         self._watching: asyncio.Task[None] | None = None
+        self._now = asyncio.get_running_loop().time
         self._silent_since = 0.0
         self._renew_again_at = 0.0
         self._young_losses = 0
@@ -189,7 +190,7 @@ class LastingConnection:
         return None if is_unwanted else event
 
     def _note(self, leg: Leg, event: ServerEvent) -> None:
-        self._silent_since = asyncio.get_running_loop().time()
+        self._silent_since = self._now()
         self._unfinished.came(event)
         if isinstance(event, AudioOutputDelta | TextOutputDelta):
             self._succession.has_sounded = True
@@ -246,7 +247,7 @@ class LastingConnection:
         self._unfinished.sent(event)
         self._audio.is_turn_open |= self._unfinished.is_manual
         if isinstance(event, ResponseCreate):
-            self._silent_since = asyncio.get_running_loop().time()
+            self._silent_since = self._now()
         translated = leg.in_its_words(event, self._unfinished)
         if translated is not None:
             await self._pass_on(leg, event, translated)

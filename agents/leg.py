@@ -188,11 +188,11 @@ class Leg:
             raise ProviderError(problem, code="closed", retryable=True) from None
 
     def _note(self, event: ServerEvent) -> None:
-        now = asyncio.get_running_loop().time()
         match event:
             case AudioOutputDelta(_, item_id):
                 self._spoken.add(item_id)
             case SessionCreated(_, expires_at):
+                now = asyncio.get_running_loop().time()
                 self._is_ready, self.ready_at = True, now
                 can = self.candidate.model.capabilities
                 if self.session_began_at is None:
@@ -205,7 +205,7 @@ class Leg:
                     self._ends(now, min(left_s), min(RENEW_BEFORE_S, RENEW_PART * min(left_s)))
             case SessionExpiring(left_s_or_none):
                 left = NO_NOTICE_S if left_s_or_none is None else left_s_or_none
-                self._ends(now, left, left)
+                self._ends(asyncio.get_running_loop().time(), left, left)
             case SessionResumable(handle):
                 self._handle = handle
 

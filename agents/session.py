@@ -82,6 +82,7 @@ class RealtimeSession:
         self._emitter = Emitter(sticky=frozenset({"status"}))
         self._id: str | None = None
         self._root: asyncio.Task[None] | None = None
+        self._has_begun = False
         self._conversation: Conversation | None = None
         self._closed: Closed | None = None
         self._trace: SessionTrace | None = None
@@ -212,6 +213,7 @@ class RealtimeSession:
         if self._root:
             raise ConfigError("connect() is already under way")
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._has_begun = False
         self._root = root = asyncio.create_task(self._run(opened), name="session")
         try:
             await opened
@@ -244,7 +246,8 @@ class RealtimeSession:
             self._conversation.end(reason)
         elif self._root:
             self._closed = Closed(reason)
-            self._root.cancel()
+            if self._has_begun:  # a task that is cancelled before its first step cleans up nothing
+                self._root.cancel()
         elif not self._closed:
             self._closed = Closed(reason)
             await self._finish(self._closed)
@@ -411,9 +414,12 @@ class RealtimeSession:
 
     async def _run(self, opened: asyncio.Future[None]) -> None:
         _inside.set(self)
+        self._has_begun = True
         async with contextlib.AsyncExitStack() as toolkits, asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._emitter.run_async_listeners(), name="listeners")
             try:
+                if self._closed:
+                    raise asyncio.CancelledError
                 self._tell_status("connecting")
                 self._trace = start_trace(self, self._options)
                 opening = Opening(self._options, self)

@@ -19,22 +19,34 @@ async def set_within(event: asyncio.Event, seconds: float) -> bool:
 class Patience:
     """Bounds waits that come again and again and hardly ever last: one timer for all of them, set anew when it is due.
 
-    Any number of tasks may be waiting at a time. What `asyncio.timeout` costs is a timer for each wait, a fifth of what
-    a frame of audio may cost.
+    Any number of tasks may be waiting at a time, all of one loop. What `asyncio.timeout` costs is a timer for each
+    wait, a fifth of what a frame of audio may cost.
     """
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waits: dict[Limit, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
 
     def at_most(self, seconds: float) -> "Limit":
         """A `with` block that ends after so long with TimeoutError."""
-        return Limit(self, asyncio.get_running_loop().time() + seconds)
+        return Limit(self, self.now() + seconds)
 
     def until(self, due_at: float) -> "Limit":
         """A `with` block that ends with TimeoutError at a time of the loop, which may be infinity."""
         return Limit(self, due_at)
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self.loop.time()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of whoever came first: up to Python 3.11 each `get_running_loop()` is a call into the kernel."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _began(self, wait: "Limit") -> None:
         self._waits[wait] = None
@@ -45,14 +57,14 @@ class Patience:
             if self._timer:
                 self._timer.cancel()
             self._timer_at = due_at
-            self._timer = asyncio.get_running_loop().call_at(due_at, self._look)
+            self._timer = self.loop.call_at(due_at, self._look)
 
     def _ended(self, wait: "Limit") -> None:
         del self._waits[wait]
 
     def _look(self) -> None:
         self._timer, self._timer_at = None, inf
-        now = asyncio.get_running_loop().time()
+        now = self.now()
         for wait in [each for each in self._waits if each.due_at <= now]:
             wait.expire()
         self._mind(min((wait.due_at for wait in self._waits if not wait.is_expired), default=inf))
@@ -82,7 +94,7 @@ class Limit:
             self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task()
+        self._task = task = asyncio.current_task(self._patience.loop)
         if task is None:
             raise RuntimeError("a wait belongs to a task")
         self._cancelling = task.cancelling()

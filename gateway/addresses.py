@@ -23,6 +23,15 @@ OUTBOUND_STATUS_PATH: Final = "/twilio/outbound-status"
 OUTBOUND_MACHINE_PATH: Final = "/twilio/outbound-machine"
 
 
+TWILIO: Final = "/twilio/"
+"""What Twilio asks at begins with it, workers' own addresses too: a proxy need let no more pass."""
+
+
+def worker_prefix(worker: int) -> str:
+    """What stands before the paths of one worker of several, so that what is asked there comes to that one."""
+    return f"{TWILIO}w/{worker}"
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """`base_url` is what our addresses begin with in the eyes of the caller's network."""

@@ -1,7 +1,7 @@
 """When an agent may place calls, and how fast an account may. Pure: time is an argument."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from agents.call_spec import HoursSpec
@@ -18,6 +18,13 @@ def is_open(hours: HoursSpec, now: datetime) -> bool:
 def in_words(hours: HoursSpec) -> str:
     """The hours as people read them."""
     return f"{hours.begin} to {hours.end} ({hours.timezone}) on {', '.join(hours.days)}"
+
+
+class Pacing(Protocol):
+    """Who says when it is a call's turn."""
+
+    def wait_s(self, now: float) -> float:
+        """How long the next call has to wait, and its place is taken. `now` is in seconds and never goes back."""
 
 
 class Pace:

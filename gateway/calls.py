@@ -19,10 +19,12 @@ from agents.templates import render
 from agents.tracing import Telemetry
 from channels.media_streams import ULAW_8K, Start
 from gateway.addresses import Addresses
+from gateway.admission import Admission
 from gateway.call import Call, Ended
 from gateway.call_control import TwilioCallControl
 from gateway.errands import Errands
 from gateway.rest import TwilioRest
+from gateway.waiting_callers import WaitingCallers
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Expecting(Protocol):
 class Calls:
     """Every call of this process. Enter it before the first call; leaving it ends them all.
 
+    `admission` says how many are let in; a number lets in so many. `waiting` are those whom it did not, and who wait.
     `rest` hangs up the calls that end by our side, and with `addresses` to give to Twilio it does what their tools ask
     for; it is entered and left together with the calls. `telemetry` is where their spans and figures go.
     """
@@ -55,7 +58,7 @@ class Calls:
     def __init__(
         self,
         agents: Mapping[str, RealtimeAgent],
-        max_calls: int,
+        admission: Admission | int,
         clock: Callable[[], float] = time.monotonic,
         *,
         rest: TwilioRest | None = None,
@@ -63,7 +66,8 @@ class Calls:
         telemetry: Telemetry | None = None,
     ) -> None:
         self._agents = agents
-        self._max_calls = max_calls
+        self._admission = Admission(admission) if isinstance(admission, int) else admission
+        self.waiting = WaitingCallers(clock)
         self._clock = clock
         self._rest = rest
         self._addresses = addresses
@@ -94,9 +98,43 @@ class Calls:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more can be served. Calls that were placed and may be answered have their room."""
-        expected = self._expecting.expected if self._expecting else 0
-        return not self.is_draining and len(self._live) + expected < self._max_calls
+        """Whether one more can be served, beside the callers who wait."""
+        return self.why_not("") is None
+
+    def why_not(self, sid: str) -> str | None:
+        """Why a call that is not live would not be served, as words for a log; None when it would."""
+        if not self.is_welcome(sid):
+            return "the service is stopping" if self.is_draining else "the call is over"
+        return self._admission.why_not(self._taken, self.waiting.ahead_of(sid) + 1)
+
+    def is_welcome(self, sid: str) -> bool:
+        """Whether a call would be served if there were room."""
+        return not self.is_draining and sid not in self._over
+
+    def take_room(self) -> bool:
+        """Whether one more can be placed. Who is told so expects it, before others are asked."""
+        return self.has_room
+
+    @property
+    def everywhere(self) -> int:
+        """The live calls of the whole service."""
+        return len(self._live)
+
+    @property
+    def expected(self) -> int:
+        """How many were placed and may be answered."""
+        return self._expecting.expected if self._expecting else 0
+
+    @property
+    def _taken(self) -> int:
+        """How many have their room: those that are live, and those that were placed and may be answered."""
+        return len(self._live) + self.expected
+
+    def _may_begin(self, sid: str, *, is_placed: bool) -> bool:
+        """Whoever answers a call of ours is let in, however busy we are meanwhile: their room was kept."""
+        if is_placed:
+            return self.is_welcome(sid) and not self._admission.is_full(self._taken)
+        return self.why_not(sid) is None
 
     @property
     def is_busy(self) -> bool:
@@ -134,7 +172,7 @@ class Calls:
         live = self._live.get(sid)
         if live and not live.is_claimed and not live.ended.is_set():
             return live
-        if sid in self._over or not (live or self.has_room):
+        if sid in self._over or not (live or self._may_begin(sid, is_placed=placed is not None)):
             return None
         direction: Literal["inbound", "outbound"] = "inbound" if placed is None else "outbound"
         context = CallContext(sid, caller, called, agent, parameters, direction, placed or {})
@@ -145,7 +183,10 @@ class Calls:
         hang_up = self._rest.hang_up if self._rest else None
         call = Call(sid, served, context, self._clock, hang_up, self._telemetry, self._control(), message)
         self._start(lambda: self._serve(call, replacing=live), f"call {sid}")
+        if not live:
+            self._admission.begun()
         self._live[sid] = call
+        self.waiting.forget(sid)
         return call
 
     def leave_message(self, sid: str, message: str) -> None:
@@ -207,6 +248,7 @@ class Calls:
         while len(self._over) > MAX_REMEMBERED:
             self._over.popitem(last=False)
         self.errands.forget(sid)
+        self.waiting.forget(sid)
         await self.end(sid, "caller")
 
     async def end(self, sid: str, reason: EndReason) -> None:
@@ -240,4 +282,5 @@ class Calls:
         finally:
             if self._live.get(call.sid) is call:
                 del self._live[call.sid]
+                self._admission.ended()
             call.ended.set()

@@ -1,4 +1,4 @@
-"""The command line: `voice-gateway serve | check | call | heard | timeline | agents | schema`."""
+"""The command line: `voice-gateway serve | check | call | dial | heard | load | timeline | agents | schema`."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from agents.errors import ConfigError
 from agents.schema import AgentSpec
 from gateway import call_command, dial_command, heard_command, serve_command, telemetry, timeline_command
 from gateway.configuration import check_configuration, load_configuration
+from gateway.load import command as load_command
 from gateway.numbers import NumbersSpec
 from gateway.settings import wrong_variables
 
@@ -59,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     heard_command.add_arguments(heard)
     heard.set_defaults(run=heard_command.run)
+
+    load = commands.add_parser("load", help="measure how many calls one core carries", description=load_command.__doc__)
+    load_command.add_arguments(load)
+    load.set_defaults(run=load_command.run)
 
     timeline = commands.add_parser("timeline", help="draw the spans of one call", description=timeline_command.__doc__)
     timeline_command.add_arguments(timeline)

@@ -16,10 +16,13 @@ MAX_MESSAGE_CHARS: Final = 2000
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def set_up(level: str, style: Literal["text", "json"]) -> None:
-    """Sends every log line to standard error, once. `extra` fields of a record follow its message."""
+def set_up(level: str, style: Literal["text", "json"], worker: int | None = None) -> None:
+    """Sends every log line to standard error, once. `extra` fields of a record follow its message.
+
+    `worker` is which of several processes this is; each of its lines says so.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if style == "json" else _Text())
+    handler.setFormatter(_Json(worker) if style == "json" else _Text(worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("websockets", "uvicorn.error", "uvicorn.access", "aiohttp", "httpx2", "mcp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
@@ -32,10 +35,14 @@ def masked(number: str) -> str:
 
 
 class _Text(logging.Formatter):
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = [f"w{worker}"] if worker else []
+
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
         call = current_call.get()
-        words = [time, record.levelname.lower(), *([call[:10]] if call else []), _message(record)]
+        words = [time, record.levelname.lower(), *self._worker, *([call[:10]] if call else []), _message(record)]
         words += [f"{name}={value}" for name, value in _extra(record).items()]
         if record.exc_info:
             words.append("\n" + self.formatException(record.exc_info))
@@ -43,6 +50,10 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = {"worker": worker} if worker else {}
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -50,6 +61,7 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": _message(record),
         }
+        line |= self._worker
         if current_call.get():
             line["call"] = current_call.get()
         line |= _extra(record)

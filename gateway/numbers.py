@@ -14,6 +14,7 @@ from agents.loader import agent_files
 from agents.schema import Spec
 from agents.yaml_document import Document, parse
 from agents.yaml_file import check
+from gateway.busy_spec import BusySpec
 
 FILE_NAME: Final = "numbers.yaml"
 
@@ -39,6 +40,9 @@ class NumbersSpec(Spec):
         default_factory=dict,
         description="What callers dial, in quotes, and the agent that answers: a number, client:name or sip:name@host.",
     )
+    busy: BusySpec | None = Field(
+        None, description="What callers get for whom there is no room; null for the busy tone, which costs nothing."
+    )
 
     @model_validator(mode="after")
     def _someone_answers(self) -> Self:
@@ -49,10 +53,11 @@ class NumbersSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The agents by what callers dial."""
+    """The agents by what callers dial, and what callers get for whom there is no room."""
 
     default: str | None
     agents: Mapping[str, str]
+    busy: BusySpec | None = None
 
     @property
     def answering(self) -> frozenset[str]:
@@ -79,7 +84,8 @@ def check_numbers(folder: Path, agents: Collection[str]) -> tuple[Numbers | None
     problems = [*_unknown_agents(spec, document, known), *_doubles(spec, document)]
     if problems:
         return None, sorted(problems, key=lambda problem: problem.line or 0)
-    return Numbers(spec.default, {same_address(dialled): agent for dialled, agent in spec.numbers.items()}), []
+    agents_by_number = {same_address(dialled): agent for dialled, agent in spec.numbers.items()}
+    return Numbers(spec.default, agents_by_number, spec.busy), []
 
 
 def same_address(address: str) -> str:

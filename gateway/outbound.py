@@ -13,7 +13,7 @@ from typing import Final, Protocol, Self
 from agents.call_spec import OutboundSpec
 from agents.errors import GatewayError
 from agents.waiting import set_within
-from gateway.calling_hours import Pace, in_words, is_open
+from gateway.calling_hours import Pacing, in_words, is_open
 from gateway.log import masked
 from gateway.placed_call import OVER, RANK, TWILIOS, Placed, PlacedState, Refused, Unanswered, Wanted
 
@@ -52,21 +52,22 @@ class OutboundCalls:
         specs: Mapping[str, OutboundSpec],
         network: Network,
         *,
-        per_second: float,
+        pace: Pacing,
         clock: Callable[[], float],
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Told = lambda placed: None,
         is_draining: Callable[[], bool] = lambda: False,
         has_room: Callable[[], bool] = lambda: True,
+        label: str = "",
     ) -> None:
         """`specs` are those of the agents that may place calls. `clock` gives seconds, `wall` the time of day.
 
         While `is_draining`, no call is taken. Unless one more can be served, `has_room`, nobody is called: no agent
-        could talk with them.
+        could talk with them. `label` begins the names of calls, where other processes place some too.
         """
         self._specs = specs
         self._network = network
-        self._pace = Pace(per_second)
+        self._pace = pace
         self._clock = clock
         self._wall = wall
         self._told = told
@@ -77,6 +78,7 @@ class OutboundCalls:
         self._while_entered = AsyncExitStack()
         self._is_draining = is_draining
         self._has_room = has_room
+        self._label = label
 
     async def __aenter__(self) -> Self:
         await self._while_entered.enter_async_context(self._group)
@@ -115,7 +117,7 @@ class OutboundCalls:
             raise Refused(503, "the service is stopping")
         if sum(each.state == "queued" for each, _ in self._under_way.values()) >= MAX_WAITING:
             raise Refused(429, f"{MAX_WAITING} calls are waiting already")
-        placed = Placed(f"out_{secrets.token_hex(12)}", wanted)
+        placed = Placed(f"out_{self._label}{secrets.token_hex(12)}", wanted)
         self._remember(placed, key)
         dialling = self._group.create_task(self._dial(placed, spec, sender), name=f"dial {placed.id}")
         self._under_way[placed.id] = placed, dialling

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from agents.schema import AgentSpec
+from gateway.calling_hours import Pace, Pacing
 from gateway.calls import Calls
 from gateway.calls_api import as_json
 from gateway.outbound import OutboundCalls
@@ -26,15 +27,18 @@ class Placing:
         calls: Calls,
         rest: TwilioRest,
         clock: Callable[[], float],
+        pace: Pacing | None = None,
     ) -> None:
+        """`pace` is for several processes with one account; without it this one keeps to CALLS_PER_SECOND."""
         self.outbound = OutboundCalls(
             {name: spec.outbound for name, spec in agents.items() if spec.outbound},
             TwilioNetwork(rest, settings.addresses),
-            per_second=settings.calls_per_second,
+            pace=pace or Pace(settings.calls_per_second),
             clock=clock,
             told=self._tell,
             is_draining=lambda: calls.is_draining,
-            has_room=lambda: calls.has_room,
+            has_room=calls.take_room,
+            label=f"{settings.worker}_" if settings.worker else "",
         )
         calls.expect(self.outbound)
         self._posts = StatusPosts(settings.calls_token or "", allow_private=settings.status_posts_allow_private)

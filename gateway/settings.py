@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agents.errors import ConfigError
-from gateway.addresses import Addresses
+from gateway.addresses import Addresses, worker_prefix
 
 
 class Settings(BaseModel):
@@ -31,11 +31,15 @@ class Settings(BaseModel):
     calls_per_second: float = Field(1.0, alias="CALLS_PER_SECOND", gt=0, le=100)
     status_posts_allow_private: bool = Field(False, alias="STATUS_POSTS_ALLOW_PRIVATE")
     max_calls: int = Field(50, alias="MAX_CALLS", ge=1, le=10_000)
+    max_loop_lag_ms: int = Field(10, alias="MAX_LOOP_LAG_MS", ge=0, le=1000)
+    max_cpu_percent: int = Field(85, alias="MAX_CPU_PERCENT", ge=0, le=100)
     drain_s: float = Field(30.0, alias="DRAIN_S", ge=0, le=3600)
     log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+    workers: int = Field(1, alias="WORKERS", ge=1, le=64)
     speech_workers: int = Field(1, alias="SPEECH_WORKERS", ge=1, le=64)
     has_invented_token: bool = Field(False, init=False)
+    worker: int | None = Field(None, init=False)
 
     @field_validator("auth_tokens", mode="before")
     @classmethod
@@ -114,8 +118,8 @@ class Settings(BaseModel):
 
     @property
     def addresses(self) -> Addresses:
-        """Where Twilio finds us."""
-        return Addresses(self.base_url)
+        """Where Twilio finds us: this process, where there are several."""
+        return Addresses(self.base_url + (worker_prefix(self.worker) if self.worker else ""))
 
     @property
     def media_url(self) -> str:
@@ -123,14 +127,16 @@ class Settings(BaseModel):
         return self.addresses.media
 
 
-def read_settings(environment: Mapping[str, str], *, host: str | None = None, port: int | None = None) -> Settings:
-    """The settings, `host` and `port` of the command line winning. Raises ConfigError that names every wrong variable.
+def read_settings(
+    environment: Mapping[str, str], *, host: str | None = None, port: int | None = None, workers: int | None = None
+) -> Settings:
+    """The settings, those of the command line winning. Raises ConfigError that names every wrong variable.
 
     Without TWILIO_AUTH_TOKEN, on loopback, a token is invented: checks stay on, and only who can read the run file can
     call.
     """
     given = {**environment} | {
-        name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None
+        name: str(value) for name, value in (("HOST", host), ("PORT", port), ("WORKERS", workers)) if value is not None
     }
     try:
         settings = _parsed(given)

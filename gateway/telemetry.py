@@ -8,14 +8,18 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
 
 from agents.errors import ConfigError
+from agents.tracing.meters import SCOPE
 from agents.tracing.telemetry import Telemetry, wants_content
+from gateway.loop_lag import LoopLoad
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -58,6 +62,22 @@ class Exporting:
             trace.set_tracer_provider(traces)
         if figures:
             metrics.set_meter_provider(figures)
+
+    def observe(self, load: LoopLoad) -> None:
+        """Has what the event loop has to do sent with the other metrics."""
+        _, figures = self._providers
+        if not figures:
+            return
+
+        def lag(_: CallbackOptions) -> Iterator[Observation]:
+            for name, late_ms in asdict(load.lag()).items():
+                yield Observation(late_ms / 1000, {"percentile": name})
+
+        meter = figures.get_meter(SCOPE)
+        meter.create_observable_gauge("voice.loop.lag", [lag], "s", "How late the event loop comes round.")
+        meter.create_observable_gauge(
+            "voice.loop.cpu", [lambda _: [Observation(load.cpu)]], "1", "Fraction of a core that the event loop takes."
+        )
 
     def __exit__(self, *_: object) -> None:
         until = time.monotonic() + FLUSH_TIMEOUT_S

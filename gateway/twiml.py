@@ -12,6 +12,7 @@ MAX_VOICEMAIL_S: Final = 180
 """Longer messages are not listened to."""
 
 NOT_THROUGH: Final = "Sorry, you could not be put through."
+STILL_BUSY: Final = "Sorry, all our lines are still busy. Please call again later."
 CALLER_GONE: Final = "Sorry, the caller has hung up."
 NOT_JOINED: Final = "Sorry, the caller could not be put through to you."
 ASK: Final = "Press 1, or say yes, to accept. Press any other key, or say no, to decline."
@@ -114,6 +115,31 @@ def busy() -> str:
     """Turns the call away with a busy signal, unanswered and unbilled."""
     response = VoiceResponse()
     response.reject(reason="busy")
+    return str(response)
+
+
+def hold(say: str | None, pause_s: int, return_url: str) -> str:
+    """Has the caller wait, after saying something; then Twilio asks `return_url` what is next."""
+    response = VoiceResponse()
+    if say:
+        response.say(say)
+    response.pause(length=pause_s)
+    response.redirect(return_url)
+    return str(response)
+
+
+def put_through(address: str, say: str | None, caller_id: str | None) -> str:
+    """Rings somebody for a caller whom nobody serves, after saying something, and ends the call after that.
+
+    Without a `caller_id` it comes from the caller's own number.
+    """
+    response = VoiceResponse()
+    if say:
+        response.say(say)
+    dial = response.dial(timeout=DIAL_TIMEOUT_S, caller_id=caller_id)
+    ring = dial.sip if address.startswith("sip:") else dial.number
+    ring(address)
+    response.hangup()
     return str(response)
 
 

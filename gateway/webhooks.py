@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -23,6 +23,7 @@ from gateway.addresses import (
     VOICEMAIL_PATH,
 )
 from gateway.body import read_body
+from gateway.busy import BusyAnswers
 from gateway.call import Ended
 from gateway.calls import Calls
 from gateway.cold_transfer import ColdTransfer
@@ -60,6 +61,7 @@ class Webhooks:
         self._calls = calls
         self._numbers = numbers
         self._checker = checker
+        self._busy = BusyAnswers(numbers.busy, calls.waiting, settings.addresses.of(VOICE_PATH))
         self._transfers = TransferWebhooks(calls.errands, settings.addresses)
         self._outbound = OutboundWebhooks(outbound, calls, self._connect) if outbound else None
 
@@ -83,7 +85,7 @@ class Webhooks:
     def _checked(self, path: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             body = await read_body(request)
-            url = self._settings.base_url + path
+            url = self._settings.base_url + request.scope.get("root_path", "") + path
             if request.url.query:
                 url += f"?{request.url.query}"
             query, form = _fields(request.url.query), _fields(body)
@@ -114,21 +116,30 @@ class Webhooks:
             log.info("call from %s to %s: no agent answers this number", masked(caller), masked(called))
             return twiml.hang_up(twiml.NOT_IN_SERVICE)
         parameters = {name: value for name, value in fields.items() if isinstance(value, str)}
+        waiting = self._calls.waiting.find(sid)
+        if waiting:  # comes back without the query parameters of the number's address
+            parameters = {**waiting.parameters, **parameters}
         call = self._calls.open(sid, agent, caller, called, parameters)
-        if call is None:
-            log.warning("call from %s turned away: %s", masked(caller), self._why_not())
-            return twiml.busy()
-        return self._connect(call.token)
+        return self._connect(call.token) if call else self._no_agent(sid, parameters)
+
+    def _no_agent(self, sid: str, parameters: Mapping[str, str]) -> str:
+        """What a caller gets who is not served now."""
+        waiting, why = self._calls.waiting, self._calls.why_not(sid)
+        has_waited = waiting.find(sid) is not None
+        if self._calls.is_welcome(sid):
+            answer = self._busy.no_room(sid, parameters)
+        else:
+            answer = self._busy.turned_away(sid, parameters) if has_waited else twiml.busy()
+        is_waiting = waiting.find(sid) is not None
+        if not (has_waited and is_waiting):
+            log.warning(
+                "call from %s %s: %s", masked(parameters.get("From", "")), "waits" if is_waiting else "turned away", why
+            )
+        return answer
 
     def _connect(self, token: str) -> str:
         at = self._settings.addresses
         return twiml.connect(at.media, at.of(AFTER_STREAM_PATH), at.of(STREAM_STATUS_PATH), token)
-
-    def _why_not(self) -> str:
-        """Why a call was not opened."""
-        if self._calls.is_draining:
-            return "the service is stopping"
-        return "the call is over" if self._calls.has_room else f"{len(self._calls)} calls are live"
 
     async def _after_stream(self, fields: FormData) -> str:
         """The stream is over and the caller still there: the agent ended the call, or something broke.
@@ -156,12 +167,12 @@ class Webhooks:
             return twiml.hang_up()
         has_called = ended.context.direction == "inbound"
         log.warning("%s cannot go on: the caller gets the last resort", name)
-        base = self._settings.base_url
+        at = self._settings.addresses
         return twiml.last_resort(
             say=ended.agent.apology_for(ended.context),
-            recording_url=f"{base}{RECORDING_PATH}/{name}" if resort.recording else None,
+            recording_url=at.of(f"{RECORDING_PATH}/{name}") if resort.recording else None,
             dial=resort.dial if has_called else None,
-            voicemail_url=base + VOICEMAIL_PATH if resort.voicemail and has_called else None,
+            voicemail_url=at.of(VOICEMAIL_PATH) if resort.voicemail and has_called else None,
         )
 
     async def _voicemail(self, fields: FormData) -> str:

@@ -21,6 +21,7 @@ from agents.tracing import names
 from channels.carrier import CallReport, Dial, Script, place_call, run_virtual
 from gateway import telemetry
 from gateway.cli import main
+from gateway.loop_lag import LOOK_BACK, LoopLoad
 from gateway.telemetry import Exporting, exporting, wrong_variables
 from gateway.timeline_call import NETWORK, place_traced_call
 from tests.collector import collecting
@@ -134,6 +135,24 @@ def test_a_whole_call_comes_to_the_collector_as_one_trace_with_its_figures(monke
     } <= metrics
     [resource] = {str(plain(traced.resource.attributes)["service.name"]) for traced in collector.traces}
     assert resource == "voice-gateway"
+
+
+def test_what_the_event_loop_has_to_do_is_sent_as_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = LoopLoad()
+    for _ in range(LOOK_BACK):
+        load.came_round(0.0, 0.004)
+        load.second_passed(0.25)
+    with collecting() as collector, exported(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as exports:
+        exports.observe(load)
+
+    lag, cpu = (
+        {plain(point.attributes).get("percentile"): point.as_double for point in metric.gauge.data_points}
+        for name in ("voice.loop.lag", "voice.loop.cpu")
+        for metric in collector.metrics
+        if metric.name == name
+    )
+    assert lag == {"p50": 0.004, "p95": 0.004, "max": 0.004}
+    assert cpu == {None: 0.25}
 
 
 def test_the_span_of_a_call_says_how_it_went_and_no_whole_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,3 +199,14 @@ def test_libraries_that_chatter_only_warn(name: str, level: str, effective: int)
     set_up(level, "text")
 
     assert logging.getLogger(name).getEffectiveLevel() == effective
+
+
+@pytest.mark.parametrize(("style", "words"), [("text", " info w2 hello"), ("json", '"worker": 2')])
+def test_a_line_of_one_worker_of_several_says_which(
+    style: Literal["text", "json"], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up("info", style, 2)
+
+    logging.getLogger("test").info("hello")
+
+    assert words in capsys.readouterr().err

@@ -12,6 +12,7 @@ from agents.errors import GatewayError
 from channels.carrier import loop_time
 from channels.carrier.virtual_time import run_virtual
 from gateway import outbound
+from gateway.calling_hours import Pace
 from gateway.outbound import ANSWER_S, OutboundCalls
 from gateway.placed_call import Placed, Refused, Unanswered, Wanted
 from gateway.rest import RestFailed
@@ -49,7 +50,7 @@ def play(
     async def played() -> None:
         net = network or Network()
         specs = {"sales": SPEC, "night": NIGHT, "mute": OutboundSpec()}
-        async with OutboundCalls(specs, net, per_second=1, clock=loop_time, wall=lambda: now, told=told) as calls:
+        async with OutboundCalls(specs, net, pace=Pace(1), clock=loop_time, wall=lambda: now, told=told) as calls:
             await scene(calls, net)
 
     run_virtual(played())
@@ -117,7 +118,7 @@ def test_a_call_whose_turn_comes_after_the_allowed_hours_is_not_placed() -> None
         async with OutboundCalls(
             {"night": NIGHT},
             network,
-            per_second=1,
+            pace=Pace(1),
             clock=loop_time,
             wall=lambda: next(times),
             told=lambda placed: told.append((placed.state, placed.detail)),
@@ -170,7 +171,7 @@ def test_a_service_that_stops_takes_no_more_and_cancels_those_waiting() -> None:
         nonlocal is_stopping
         network = Network()
         async with OutboundCalls(
-            {"sales": SPEC}, network, per_second=1, clock=loop_time, is_draining=lambda: is_stopping
+            {"sales": SPEC}, network, pace=Pace(1), clock=loop_time, is_draining=lambda: is_stopping
         ) as calls:
             calls.ask(WANTED)
             waiting, _ = calls.ask(WANTED)
@@ -349,7 +350,7 @@ def test_a_call_that_was_given_up_and_rings_after_all_is_kept_room_for_and_taken
         nonlocal is_stopping
         network = Network(Unanswered("no answer within 5 s"))
         async with OutboundCalls(
-            {"sales": SPEC}, network, per_second=1, clock=loop_time, is_draining=lambda: is_stopping
+            {"sales": SPEC}, network, pace=Pace(1), clock=loop_time, is_draining=lambda: is_stopping
         ) as calls:
             placed, _ = calls.ask(WANTED)
             await asyncio.sleep(SPEC.ring_s + ANSWER_S + 1)

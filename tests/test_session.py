@@ -326,6 +326,28 @@ def test_a_cancelled_connect_leaves_nothing_behind() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("is_waited_for", [True, False])
+def test_closing_in_the_turn_in_which_connecting_began_ends_both(is_waited_for: bool) -> None:
+    async def test() -> None:
+        channel, ours = MemoryChannel(), agent()
+        session = RealtimeSession(ours, channel=channel)
+        events = session.events()
+        connecting, closing = (asyncio.create_task(each) for each in (session.connect(), session.close("caller")))
+        await asyncio.sleep(0)
+        if not is_waited_for:
+            closing.cancel()
+        with pytest.raises(ConfigError, match="closed while it was connecting"):
+            await connecting
+        await asyncio.wait({closing})
+        assert closing.cancelled() is not is_waited_for
+        assert (session.closed, channel.is_closed) == (Closed("caller"), True)
+        assert [event async for event in events] == [Status("closed"), Closed("caller")]
+        assert isinstance(ours.model, ScriptedModel)
+        assert not ours.model.connections
+
+    run(test)
+
+
 def test_close_is_safe_before_connect_twice_and_while_connecting() -> None:
     async def test() -> None:
         channel = MemoryChannel()
@@ -349,6 +371,23 @@ def test_close_is_safe_before_connect_twice_and_while_connecting() -> None:
         await hesitating.close()
         with pytest.raises(ConfigError, match="closed while"):
             await connecting
+
+    run(test)
+
+
+@pytest.mark.parametrize("moments", range(8))
+def test_closing_at_any_moment_of_connecting_leaves_nobody_waiting(moments: int) -> None:
+    async def test() -> None:
+        session = RealtimeSession(agent())
+        connecting = asyncio.create_task(session.connect())
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await session.close("caller")
+            await asyncio.wait({connecting})
+        assert session.closed == Closed("caller")
+        assert connecting.done()
+        assert type(connecting.exception()) in (ConfigError, type(None))
 
     run(test)
 

@@ -276,7 +276,7 @@ def test_the_environment_cannot_say_that_a_token_was_invented() -> None:
     assert not read_settings(PUBLIC | {"has_invented_token": "true"}).has_invented_token
 
 
-def test_every_field_but_the_invented_tokens_has_a_variable() -> None:
+def test_every_field_has_a_variable_but_what_a_process_is_among_others_and_whether_its_token_was_invented() -> None:
     without = [name for name, field in Settings.model_fields.items() if not field.alias]
 
-    assert without == ["has_invented_token"]
+    assert without == ["has_invented_token", "worker"]

@@ -184,7 +184,7 @@ class SocketConnection:
             self._deadline.reschedule(due_at)
 
     async def _write(self, messages: Iterable[str | bytes]) -> None:
-        self._sent_at = asyncio.get_running_loop().time()
+        self._sent_at = self._patience.now()
         try:
             with self._patience.at_most(SEND_TIMEOUT_S):
                 for message in messages:
@@ -228,7 +228,7 @@ class SocketConnection:
 
     async def _receive(self) -> str | bytes | None:
         """The next message, or None when the codec's wait is over. Meanwhile the connection is kept alive."""
-        clock = asyncio.get_running_loop().time
+        clock = self._patience.now
         self._sent_at = self._sent_at or clock()
         self._mind_wait()
         while True:
@@ -254,7 +254,7 @@ class SocketConnection:
         wait = self._codec.wait
         if wait is not self._wait:
             self._wait = wait
-            self._wait_ends_at = inf if wait is None else asyncio.get_running_loop().time() + wait.after_s
+            self._wait_ends_at = inf if wait is None else self._patience.now() + wait.after_s
 
     def _due_at(self) -> float:
         """When something is to be done though no message came; infinity when nothing is."""
@@ -272,7 +272,7 @@ class SocketConnection:
         if not self._is_closed:
             self._is_closed = True
             if self._deadline is not None:
-                self._deadline.reschedule(asyncio.get_running_loop().time())
+                self._deadline.reschedule(self._patience.now())
             await _shut(self._socket, self._codec.farewell())
 
     async def __aenter__(self) -> Self:
