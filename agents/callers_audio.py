@@ -22,6 +22,7 @@ class CallersAudio:
 
     def __init__(self, format: AudioFormat) -> None:
         self._bytes_per_ms = format.bytes_per_ms
+        self._recent_bytes, self._turn_bytes = RECENT_MS * self._bytes_per_ms, MAX_TURN_MS * self._bytes_per_ms
         self._kept = _Latest()
         self._missed: _Latest | None = None
         self.is_turn_open = False
@@ -32,9 +33,9 @@ class CallersAudio:
         return self._missed is not None and self._missed.size > 0
 
     def add(self, audio: bytes) -> None:
-        self._kept.add(audio, (MAX_TURN_MS if self.is_turn_open else RECENT_MS) * self._bytes_per_ms)
+        self._kept.add(audio, self._turn_bytes if self.is_turn_open else self._recent_bytes)
         if self._missed is not None:
-            self._missed.add(audio, MAX_TURN_MS * self._bytes_per_ms)
+            self._missed.add(audio, self._turn_bytes)
 
     def forget(self) -> None:
         """What came so far is of a turn that is answered: nobody is to hear it again."""
@@ -65,7 +66,8 @@ class _Latest:
     size: int = 0
 
     def add(self, audio: bytes, longest: int) -> None:
-        self.pieces.append(audio)
+        pieces = self.pieces
+        pieces.append(audio)
         self.size += len(audio)
-        while self.size - len(self.pieces[0]) >= longest:
-            self.size -= len(self.pieces.popleft())
+        while self.size - len(pieces[0]) >= longest:
+            self.size -= len(pieces.popleft())

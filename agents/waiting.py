@@ -17,94 +17,77 @@ async def set_within(event: asyncio.Event, seconds: float) -> bool:
 
 
 class Patience:
-    """Bounds waits that come again and again and hardly ever last: one timer for all of them, set anew when it is due.
+    """Bounds waits that come again and again, one at a time, and hardly ever last: its timer is set when it is due.
 
-    Any number of tasks may be waiting at a time, all of one loop. What `asyncio.timeout` costs is a timer for each
-    wait, a fifth of what a frame of audio may cost.
+    What `asyncio.timeout` costs is a timer for each wait, a fifth of what a frame of audio may cost.
     """
 
+    __slots__ = ("_cancelling", "_loop", "_task", "_timer", "_timer_at", "due_at", "is_over")
+
     def __init__(self) -> None:
+        self.due_at = inf
+        self.is_over = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waits: dict[Limit, None] = {}
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
 
-    def at_most(self, seconds: float) -> "Limit":
-        """A `with` block that ends after so long with TimeoutError."""
-        return Limit(self, self.now() + seconds)
+    def at_most(self, seconds: float) -> Self:
+        """For a `with` block that ends after so long with TimeoutError."""
+        self.due_at = self.now() + seconds
+        return self
 
-    def until(self, due_at: float) -> "Limit":
-        """A `with` block that ends with TimeoutError at a time of the loop, which may be infinity."""
-        return Limit(self, due_at)
-
-    def now(self) -> float:
-        """The loop's time."""
-        return self.loop.time()
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of whoever came first: up to Python 3.11 each `get_running_loop()` is a call into the kernel."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop
-
-    def _began(self, wait: "Limit") -> None:
-        self._waits[wait] = None
-        self._mind(wait.due_at)
-
-    def _mind(self, due_at: float) -> None:
-        if due_at < self._timer_at:
-            if self._timer:
-                self._timer.cancel()
-            self._timer_at = due_at
-            self._timer = self.loop.call_at(due_at, self._look)
-
-    def _ended(self, wait: "Limit") -> None:
-        del self._waits[wait]
-
-    def _look(self) -> None:
-        self._timer, self._timer_at = None, inf
-        now = self.now()
-        for wait in [each for each in self._waits if each.due_at <= now]:
-            wait.expire()
-        self._mind(min((wait.due_at for wait in self._waits if not wait.is_expired), default=inf))
-
-
-class Limit:
-    """One block that a Patience bounds. It is of the task that enters it."""
-
-    __slots__ = ("_cancelling", "_patience", "_task", "due_at", "is_expired")
-
-    def __init__(self, patience: Patience, due_at: float) -> None:
+    def until(self, due_at: float) -> Self:
+        """For a `with` block that ends with TimeoutError at a time of the loop, which may be infinity."""
         self.due_at = due_at
-        self.is_expired = False
-        self._patience = patience
-        self._task: asyncio.Task[object] | None = None
-        self._cancelling = 0
+        return self
 
     def reschedule(self, due_at: float) -> None:
-        """Ends the block at another time. Does nothing once its time is over."""
-        if not self.is_expired:
+        """Ends the block, if there is one, at another time. Does nothing once its time is over."""
+        if self._task and not self.is_over and due_at != self.due_at:
             self.due_at = due_at
-            self._patience._mind(due_at)
+            self._mind()
 
-    def expire(self) -> None:
-        self.is_expired = True
-        if self._task:
-            self._task.cancel()
+    def now(self) -> float:
+        """The loop's time. The loop is kept: up to Python 3.11 each `get_running_loop()` is a call into the kernel."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time()
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task(self._patience.loop)
+        self._task = task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a wait belongs to a task")
+        self.is_over = False
         self._cancelling = task.cancelling()
-        self._patience._began(self)
+        if self.due_at < self._timer_at:
+            self._mind()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._patience._ended(self)
-        is_cancelled = exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
-        if self.is_expired and self._task and self._task.uncancel() <= self._cancelling and is_cancelled:
-            raise TimeoutError from exc
+        task, self._task = self._task, None
+        if self.is_over and task:
+            is_cancelled = exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
+            if task.uncancel() <= self._cancelling and is_cancelled:
+                raise TimeoutError from exc
+
+    def _mind(self) -> None:
+        """Sees to it that somebody looks when the time is over."""
+        if self.due_at < self._timer_at:
+            if self._timer:
+                self._timer.cancel()
+            self._timer_at = self.due_at
+            self._timer = (self._loop or asyncio.get_running_loop()).call_at(self.due_at, self._look)
+
+    def _look(self) -> None:
+        self._timer, self._timer_at = None, inf
+        if self._task is None:
+            return
+        if self.now() < self.due_at:
+            self._mind()
+        else:
+            self.is_over = True
+            self._task.cancel()

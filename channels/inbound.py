@@ -34,7 +34,11 @@ class InboundAudio:
         if duration_ms > room_ms:
             self.refused_ms += duration_ms
             return b""
-        silence_ms = min(self._gap_ms(timestamp_ms, duration_ms), int(room_ms - duration_ms))
+        gap_ms = self._gap_ms(timestamp_ms, duration_ms)
+        if not gap_ms:
+            self._taken_ms += duration_ms
+            return ulaw
+        silence_ms = min(gap_ms, int(room_ms - duration_ms))
         self.missing_ms += silence_ms
         self._taken_ms += silence_ms + duration_ms
         return bytes([SILENCE]) * (silence_ms * _BYTES_PER_MS) + ulaw if silence_ms else ulaw

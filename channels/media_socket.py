@@ -56,7 +56,7 @@ class MediaSocket:
     async def send(self, text: str) -> None:
         """Sends a message; does nothing once the socket is closed. Raises ChannelError when it stays full."""
         try:
-            with self._patience.at_most(SEND_TIMEOUT_S):
+            async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._websocket.send_text(text)
         except TimeoutError:
             raise ChannelError(f"the line took no audio for {SEND_TIMEOUT_S:g} s") from None

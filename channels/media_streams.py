@@ -187,13 +187,10 @@ def audio(payload: str) -> bytes:
 
 def _milliseconds(value: object) -> int | None:
     """The timestamp, which Twilio sends as text. None for anything that is not a whole number of milliseconds."""
-    match value:
-        case str() if value.isascii() and value.isdigit() and len(value) < 16:
-            return int(value)
-        case bool():
-            return None
-        case int() if 0 <= value < 10**15:
-            return value
+    if isinstance(value, str):
+        return int(value) if len(value) < 16 and value.isdecimal() and value.isascii() else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
+        return value
     return None
 
 

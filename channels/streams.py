@@ -34,7 +34,10 @@ class MediaStream:
 
 
 class Streams:
-    """A line is made before its first stream is there. Between `leave` and `back` one takes the place of another."""
+    """A line is made before its first stream is there. Between `leave` and `back` one takes the place of another.
+
+    `is_away` is true while the line is without one, from when it was taken away until the next is in use.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives seconds and never goes back."""
@@ -43,6 +46,7 @@ class Streams:
         self._next = _awaited()
         self._timeout_s = ARRIVAL_TIMEOUT_S
         self._leave_by = -inf
+        self.is_away = False
         self._gone = asyncio.Event()
         self._here = asyncio.Event()
         self._is_over = False
@@ -50,16 +54,12 @@ class Streams:
     @property
     def present(self) -> MediaStream | None:
         """The stream that is there; None before it is, while the line is away, and where the line ended before."""
-        return self._arrival.result() if self._arrival.done() and not self._gone.is_set() else None
+        return self._arrival.result() if self._arrival.done() and not self.is_away else None
 
     @property
     def is_leaving(self) -> bool:
         """True from `leave` on until the stream is taken away, or it is clear that it is not."""
         return self._leave_by != -inf and not self.is_away and self._clock() < self._leave_by
-
-    @property
-    def is_away(self) -> bool:
-        return self._gone.is_set()
 
     def attach(self, stream: MediaStream) -> None:
         """Raises ChannelError when no stream is expected."""
@@ -105,11 +105,13 @@ class Streams:
         self._arrival, self._next = self._next, _awaited()
         self._here.clear()
         self._gone.set()
+        self.is_away = True
 
     def back(self) -> None:
         """The next one is there, and in use."""
         self._leave_by = -inf
         self._gone.clear()
+        self.is_away = False
         self._here.set()
 
     async def wait_gone(self, timeout_s: float) -> bool:

@@ -135,7 +135,9 @@ class TwilioChannel:
             if self._is_away_to_be_told:
                 self._is_away_to_be_told = False
                 return ChannelAway()
-            stream = self.streams.present or await self.streams.arrived()
+            stream = self._stream
+            if stream is None or self.streams.is_away:
+                stream = await self.streams.arrived()
             if stream is not self._stream:
                 return await self._begun(stream)
             event = stream and self._heard(await self._receive(stream.socket))

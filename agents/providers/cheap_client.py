@@ -48,11 +48,16 @@ def masked_frame(message: str | bytes, mask: bytes) -> bytes:
 class CheapClient(ClientConnection):
     """A connection without extensions. Whole messages on an open one go straight to its transport, the rest as ever."""
 
+    def post(self, message: str | bytes) -> bool:
+        """Sends a whole message without waiting. False when that is not possible now: `send` says why, or waits."""
+        if self.protocol.state is not State.OPEN or self.send_in_progress is not None or self.paused:
+            return False
+        self.transport.write(masked_frame(message, _masks.next()))
+        return True
+
     async def send(self, message: Any, *, text: bool | None = None) -> None:
         is_whole = text is None and isinstance(message, str | bytes)
-        if not is_whole or self.protocol.state is not State.OPEN or self.send_in_progress is not None:
+        if not (is_whole and self.post(message)):
             await super().send(message, text=text)
-            return
-        self.transport.write(masked_frame(message, _masks.next()))
-        if self.paused:
+        elif self.paused:
             await self.drain()

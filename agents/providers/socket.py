@@ -20,7 +20,7 @@ from agents.errors import GatewayError, ProviderError
 from agents.events import ClientEvent, ServerEvent, SessionCreated, SessionError
 from agents.providers.cheap_client import CheapClient
 from agents.realtime import RealtimeConnectOptions
-from agents.waiting import Limit, Patience
+from agents.waiting import Patience
 
 OPEN_TIMEOUT_S: Final = 10.0
 """TCP, TLS and upgrade take well under a second; a caller waits in silence meanwhile."""
@@ -164,8 +164,8 @@ class SocketConnection:
         self._sent_at = 0.0
         self._wait: Wait | None = None
         self._wait_ends_at = inf
+        self._post = getattr(socket, "post", None)
         self._patience = Patience()
-        self._deadline: Limit | None = None
         self._session_id: str | None = None
         self._is_closed = False
 
@@ -180,15 +180,18 @@ class SocketConnection:
         await self._write(self._codec.encode(event))
         if self._codec.wait is not self._wait:
             self._mind_wait()
-        if self._deadline is not None and (due_at := self._due_at()) != self._deadline.due_at:
-            self._deadline.reschedule(due_at)
+        self._patience.reschedule(self._due_at())
 
     async def _write(self, messages: Iterable[str | bytes]) -> None:
         self._sent_at = self._patience.now()
         try:
-            with self._patience.at_most(SEND_TIMEOUT_S):
-                for message in messages:
-                    await self._socket.send(message)
+            unsent = iter(messages)
+            for message in unsent:
+                if self._post is None or not self._post(message):
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self._socket.send(message)
+                        for later in unsent:
+                            await self._socket.send(later)
         except ConnectionClosed as error:
             raise self._loss(error) or _over() from error
         except TimeoutError as error:
@@ -233,13 +236,11 @@ class SocketConnection:
         self._mind_wait()
         while True:
             try:
-                with self._patience.until(self._due_at()) as self._deadline:
+                with self._patience.until(self._due_at()):
                     return await self._socket.recv()
             except TimeoutError:
-                if self._deadline is None or not self._deadline.is_expired:
+                if not self._patience.is_over:
                     raise
-            finally:
-                self._deadline = None
             if self._is_closed:
                 return None
             alive = self._codec.keepalive
@@ -271,8 +272,7 @@ class SocketConnection:
         """Ends the conversation, and the iteration at once; takes at most CLOSE_TIMEOUT_S."""
         if not self._is_closed:
             self._is_closed = True
-            if self._deadline is not None:
-                self._deadline.reschedule(self._patience.now())
+            self._patience.reschedule(self._patience.now())
             await _shut(self._socket, self._codec.farewell())
 
     async def __aenter__(self) -> Self:
