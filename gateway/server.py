@@ -1,7 +1,6 @@
 """Runs the application until it is told to stop, and lets live calls finish first."""
 
 import asyncio
-import gc
 import logging
 import socket
 import time
@@ -31,12 +30,6 @@ AFTER_STREAM_S: Final = 2.0
 """How long the port stays open once the last call is over: Twilio sees its stream end and asks what is next. Who finds
 nobody there tells the caller of an application error."""
 
-GARBAGE_THRESHOLDS: Final = (10_000, 50, 50)
-"""When Python looks for cycles, by generation: with (700, 10, 10) it looks through every live call, 0.15 ms each, in
-every storm of new ones. Frames of audio leave no cycles behind.
-"""
-
-
 class Server(uvicorn.Server):
     """A first signal stops new calls and waits, at most `drain_s`, for the live ones; a second one does not wait.
 
@@ -54,26 +47,7 @@ class Server(uvicorn.Server):
         when_ready: Callable[[], None],
         after_stream_s: float = AFTER_STREAM_S,
     ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=host,
-                port=port,
-                ws=WebSocketProtocol,
-                ws_max_size=MAX_MESSAGE_BYTES,
-                ws_per_message_deflate=False,
-                # Whether Twilio answers pings is unknown; a dead line is found by its silence, as media never stops.
-                ws_ping_interval=None,
-                ws_ping_timeout=None,
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=GRACEFUL_TIMEOUT_S,
-                # No limit_concurrency: it counts every open connection, media sockets and silent strangers alike, and
-                # refuses webhooks beyond it while it closes nothing. A few hundred idle sockets would end the service.
-            )
-        )
+        super().__init__(uvicorn_config(app, host, port))
         self._calls = calls
         self._drain_s = drain_s
         self._drain_until: float | None = None
@@ -84,9 +58,6 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what is there now stays for good, and is not looked through any more
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
         self._when_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -124,3 +95,25 @@ class Server(uvicorn.Server):
         except TimeoutError:
             log.warning("stopped without waiting any longer for the models to close")
             logging.getLogger("uvicorn.error").disabled = True  # it would tell of their cancellation in a traceback
+
+
+def uvicorn_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        # Whether Twilio answers pings is unknown; a dead line is found by its silence, as media never stops.
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_TIMEOUT_S,
+        # No limit_concurrency: it counts every open connection, media sockets and silent strangers alike, and
+        # refuses webhooks beyond it while it closes nothing. A few hundred idle sockets would end the service.
+    )
