@@ -7,14 +7,12 @@ from collections import deque
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-from picows import WSAutoPingStrategy, WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
-from picows import WSUpgradeResponse as Response
-from picows import WSUpgradeResponseWithListener as Accepted
-from picows.picows import WSProtocol  # type: ignore[attr-defined]  # compiled, and missing in its types
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
+from gateway.websocket_frames import send_message, take_over
 from gateway.websocket_request import Message, UpgradeRequest, refusal
 
 MAX_QUEUED: Final = 100
@@ -24,21 +22,14 @@ together with the last of them comes on top."""
 CLOSE_TIMEOUT_S: Final = 10.0
 """Longest that the peer may take to answer a close frame, and to take what was written; then the connection is cut."""
 
-READ_BUFFER_BYTES: Final = 2048
-"""What a connection begins to read into: five frames of audio. It grows for longer messages."""
-
-MAX_COPIED: Final = 2048
-"""Characters of a message that picows surely copies (it does up to 8 kB); it may keep looking at a longer one's header
-after it has written another over it, when the peer is slow to read."""
+MAX_REASON_BYTES: Final = 123
+"""What fits into a close frame."""
 
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 _DATA: Final = (_TEXT, _BINARY)
-_HEADER_ROOM: Final = bytes(14)
 
 log = logging.getLogger(__name__)
-_quiet = logging.getLogger(f"{__name__}.frames")
-_quiet.setLevel(logging.CRITICAL)  # the library tells of every connection, and of peers' nonsense with a traceback
 
 
 class WebSocketProtocol(WSListener, asyncio.Protocol):
@@ -109,7 +100,10 @@ class WebSocketProtocol(WSListener, asyncio.Protocol):
             log.exception("the application broke on a WebSocket")
         finally:
             if not self._is_closing:
-                self._part(code) if self._frames else self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
+                if self._frames:
+                    self._part(code)
+                else:
+                    self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._transport.write(refusal(status))
@@ -138,7 +132,7 @@ class WebSocketProtocol(WSListener, asyncio.Protocol):
         kind = message["type"]
         if kind == "websocket.send" and self._frames:
             text = message.get("text")
-            self._send(self._frames, message["bytes"] if text is None else text)
+            send_message(self._frames, message["bytes"] if text is None else text)
         elif kind == "websocket.accept" and self._request and not self._frames:
             self._accept(self._request, message)
         elif kind == "websocket.close" and self._frames:
@@ -155,24 +149,8 @@ class WebSocketProtocol(WSListener, asyncio.Protocol):
         more = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers") or ()]
         if subprotocol := message.get("subprotocol"):
             more.append(("sec-websocket-protocol", subprotocol))
-        protocol = _protocol(Accepted(Response.create_101_response(more), self), self._config.ws_max_size)
-        protocol.connection_made(self._transport)
-        self._transport.set_protocol(protocol)
-        begin, self._hasty = request.plainest + self._hasty, bytearray()
-        while begin:
-            room = protocol.get_buffer(len(begin))
-            size = min(len(room), len(begin))
-            room[:size] = begin[:size]
-            begin = begin[size:]
-            protocol.buffer_updated(size)
-
-    def _send(self, frames: WSTransport, message: str | bytes) -> None:
-        kind = _TEXT if isinstance(message, str) else _BINARY
-        if len(message) <= MAX_COPIED:
-            frames.send(kind, message)
-        else:
-            payload = message.encode() if isinstance(message, str) else message
-            frames.send_reuse_external_bytearray(kind, bytearray(_HEADER_ROOM + payload), len(_HEADER_ROOM))
+        begun, self._hasty = request.plainest + self._hasty, bytearray()
+        take_over(self._transport, self, more, begun, self._config.ws_max_size)
 
     def _close(self, code: int, reason: str) -> None:
         """Says goodbye and waits for the peer's: the connection ends when it came."""
@@ -189,7 +167,7 @@ class WebSocketProtocol(WSListener, asyncio.Protocol):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if self._is_closing:
+        if transport.is_close_frame_sent:  # by us, or by picows, which reads on for a moment
             if kind == WSMsgType.CLOSE:
                 self._end()
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -268,7 +246,8 @@ class WebSocketProtocol(WSListener, asyncio.Protocol):
         may_be_sent = code in range(1000, 1004) or code in range(1007, 1015) or code in range(3000, 5000)
         if self._frames:
             said = code if may_be_sent else 1000 if code == 1005 else 1002
-            self._frames.send_close(cast(WSCloseCode, said), reason)
+            fitting = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+            self._frames.send_close(cast(WSCloseCode, said), fitting)
 
     def _tell_closing(self, code: int, reason: str = "") -> None:
         self._is_closing = True
@@ -292,9 +271,3 @@ class WebSocketProtocol(WSListener, asyncio.Protocol):
         if not self._is_closing:
             self._tell_closing(1006)
         self._may_write.set()
-
-
-def _protocol(accepted: Accepted, max_bytes: int) -> WSProtocol:
-    """The server's side of a connection, which answers with `accepted` and pings nobody."""
-    quietly: tuple[Any, ...] = (_quiet, True, None, False, 0.0, 0.0, WSAutoPingStrategy.PING_WHEN_IDLE, False)
-    return WSProtocol(None, None, False, lambda _: accepted, *quietly, max_bytes, None, READ_BUFFER_BYTES)
