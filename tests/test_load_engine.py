@@ -1,20 +1,24 @@
 """The load against the real service, against the floor, and against bridges that break what they carry."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
+from starlette.websockets import WebSocket
 
 from gateway.configuration import load_configuration
 from gateway.load.configuration import AGENT, write_configuration
 from gateway.load.figures import Step
-from gateway.load.floor import Floor, Line, Model
+from gateway.load.floor import Bridge, Floor
 from gateway.load.load import Load, Target
 from gateway.load.provider import ProviderServer
 from gateway.load.script import Burst, Keys, Mode, Script
 from gateway.load.ticker import now
+from gateway.server import uvicorn_config
 from tests.service import ACCOUNT, NUMBER, PUBLIC, TOKEN, running
 
 BURSTS = (Burst(200, 500, 1500), Burst(900, 1200, 400))
@@ -33,14 +37,41 @@ def short(mode: Mode = "transcode") -> Script:
     return Script(mode=mode, cycle_ms=2000, bursts=BURSTS, keys=KEYS)
 
 
+class QuietServer(uvicorn.Server):
+    """Says when it is ready, and leaves signals to others: several serve at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_ready.set()
+
+    @property
+    def port(self) -> int:
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+
 @asynccontextmanager
 async def floor_of(kind: type[Floor], provider: ProviderServer) -> AsyncIterator[Target]:
     """A bridge to that provider, in this event loop."""
     environment = provider.environment
     transcodes = provider.script.mode == "transcode"
-    async with kind(environment["OPENAI_BASE_URL"], environment["OPENAI_API_KEY"], transcodes=transcodes) as floor:
-        await floor.serve("127.0.0.1", 0)
-        yield Target(f"http://127.0.0.1:{floor.port}", "any-token")
+    floor = kind(environment["OPENAI_BASE_URL"], environment["OPENAI_API_KEY"], transcodes=transcodes)
+    server = QuietServer(uvicorn_config(floor.app, "127.0.0.1", 0))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve(), name="a floor")
+        await server.is_ready.wait()
+        try:
+            yield Target(f"http://127.0.0.1:{server.port}", "any-token")
+        finally:
+            server.should_exit = True
 
 
 async def measured(target: Target, provider: ProviderServer, seconds: float) -> Measured:
@@ -92,70 +123,67 @@ def test_the_gateway_loses_nothing_and_everything_is_timed(tmp_path: Path) -> No
 # ---- bridges that break what they carry ----
 
 
-class FaultyLine(Line):
+class FaultyBridge(Bridge):
     """Drops each 50th of the caller's frames, and doubles each 50th of those for the caller."""
 
     heard = played = 0
 
-    def hear(self, payload: bytes) -> None:
+    async def hear(self, ulaw: bytes) -> None:
         self.heard += 1
         if self.heard % 50:
-            super().hear(payload)
+            await super().hear(ulaw)
 
-    def play(self, ulaw: bytes) -> None:
+    async def play(self, ulaw: bytes) -> None:
         self.played += 1
-        super().play(ulaw + ulaw[-160:] if self.played == 2 else ulaw)
+        await super().play(ulaw + ulaw[-160:] if self.played == 2 else ulaw)
 
 
 class FaultyFloor(Floor):
-    def line(self) -> Line:
-        return FaultyLine(self)
+    bridge = FaultyBridge
 
 
-class DeafModel(Model):
+class DeafBridge(Bridge):
     """Never learns that the caller speaks."""
 
-    def cut(self) -> None:
+    async def cut(self) -> None:
         pass
 
 
 class DeafFloor(Floor):
-    def model(self, line: Line, call_sid: str) -> Model:
-        return DeafModel(line, call_sid, transcodes=self.transcodes)
+    bridge = DeafBridge
 
 
-class LateLine(Line):
+class LateBridge(Bridge):
     """Clears, and then sends once more what it sent last."""
 
     last = b""
 
-    def play(self, ulaw: bytes) -> None:
-        self.last = ulaw or self.last
-        super().play(ulaw)
+    async def play(self, ulaw: bytes) -> None:
+        self.last = ulaw
+        await super().play(ulaw)
 
-    def clear(self) -> None:
-        super().clear()
-        self.play(self.last[:800])
+    async def clear(self) -> None:
+        await super().clear()
+        if self.last:
+            await self.play(self.last[:800])
 
 
 class LateFloor(Floor):
-    def line(self) -> Line:
-        return LateLine(self)
+    bridge = LateBridge
 
 
-class KeylessLine(Line):
+class KeylessBridge(Bridge):
     """Forgets keys, and marks."""
 
-    def press(self, digit: str) -> None:
+    async def press(self, digit: str) -> None:
         pass
 
-    def mark(self) -> None:
+    async def mark(self) -> None:
         pass
 
 
 class KeylessFloor(Floor):
-    def line(self) -> Line:
-        return KeylessLine(self)
+    bridge = KeylessBridge
 
 
 @pytest.fixture(scope="module")
@@ -220,15 +248,16 @@ def test_keys_and_marks_that_a_bridge_forgets_are_lost(found: Found) -> None:
 
 
 class BusyFloor(Floor):
-    def document(self, call_sid: str) -> str:
+    def document(self, media_url: str) -> str:
         return '<Response><Reject reason="busy"/></Response>'
 
 
 class ShortFloor(Floor):
     """Hangs up on everybody."""
 
-    def connect(self, line: Line, call_sid: str) -> None:
-        line.end()
+    async def media(self, line: WebSocket) -> None:
+        await line.accept()
+        await line.close()
 
 
 def briefly(kind: type[Floor], *, tls: bool = False, stall_s: float = 0.0) -> Measured:

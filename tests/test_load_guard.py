@@ -7,9 +7,9 @@ import pytest
 
 from tests.benchmarks.capacity import compare, told
 
-MOST_TIMES_THE_FLOOR: Final = 6.0
-"""CPU per call-second, gateway by floor. Loose, as a machine that does other work measures both badly; what doubles the
-cost of a frame is found all the same."""
+MOST_TIMES_THE_FLOOR: Final = 3.0
+"""CPU per call-second, gateway by floor: 1.3 to 2.1 was seen, as a machine that does other work measures both badly.
+The rest is room for that noise."""
 
 CALLS: Final = 20
 SECONDS: Final = 3.0

@@ -73,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=_whole, default=1, metavar="N", help="processes of the gateway (default: 1)")
     parser.add_argument(
-        "--floor", action="store_true", help="measure the barest bridge of the same parts in turn with it"
+        "--floor",
+        action="store_true",
+        help="measure the barest bridge of the same parts, without a session, in turn with it",
     )
     parser.add_argument("--runs", type=_whole, default=1, metavar="N", help="runs; medians are given (default: 1)")
     parser.add_argument(

@@ -1,293 +1,189 @@
-"""The floor that a gateway is compared with: the barest bridge of the same fast parts, `python -m gateway.load.floor`.
+"""The floor that a gateway is compared with: the barest bridge of the same parts, `python -m gateway.load.floor`.
 
-uvloop, picows on both sides, our transcoding, and nothing else: no session, no ledger, no history, no signatures, no
-limits. It serves no one but a load: it takes whoever comes, and a call that breaks simply ends.
+It has the gateway's server, sockets, codecs and transcoding, and nothing else: no session, no ledger, no history, no
+signatures, no limits. What a gateway costs beyond it is what these cost. It serves no one but a load: it takes whoever
+comes, and a call that breaks ends with a traceback.
 """
 
 import asyncio
+import gc
 import os
-import ssl
-from binascii import a2b_base64, b2a_base64
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Final, Self
-from urllib.parse import parse_qs
-from xml.sax.saxutils import quoteattr
+from typing import Any, ClassVar, Final, cast
 
-import uvloop
-from picows import (
-    WSCloseCode,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeRequest,
-    ws_connect,
-    ws_create_server,
-)
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agents.audio import Untouched
 from agents.mulaw import FRAME_BYTES, SILENCE, PcmToUlaw, UlawToPcm
 from agents.providers.access import socket_url
-from agents.providers.wire_json import read_object, write
+from agents.providers.cheap_client import CheapClient
+from agents.providers.openai.asking import append
+from agents.providers.socket import open_socket
+from agents.providers.wire_json import from_base64, read_object, write
+from agents.realtime import RealtimeConnectOptions
+from channels.media_streams import write_clear, write_mark, write_media
+from gateway.addresses import MEDIA_PATH, VOICE_PATH, Addresses
 from gateway.configuration import load_configuration
 from gateway.load.configuration import AGENT
+from gateway.serve_command import GARBAGE_THRESHOLDS
+from gateway.server import uvicorn_config
 from gateway.settings import read_settings
 
 MODEL: Final = "gpt-realtime-2.1"
 
-MAX_EARLY: Final = 500
-"""Ten seconds of the caller's audio are kept for a model that is not connected yet."""
 
-MEDIA: Final = b'{"event":"media"'
-AUDIO: Final = b'{"type":"response.output_audio.delta"'
-APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"%b"}'
+class Bridge:
+    """One call: what the caller's socket and the model's say to each other, a task for each way."""
 
-
-class Line(WSListener):
-    """The caller's side of one bridge."""
-
-    def __init__(self, floor: "Floor") -> None:
-        self._floor = floor
-        self._transport: WSTransport | None = None
-        self._sid = b""
-        self._model: Model | None = None
+    def __init__(self, line: WebSocket, model: CheapClient, stream_sid: str, *, transcodes: bool) -> None:
+        self._line = line
+        self._model = model
+        self._stream_sid = stream_sid
+        self._hears = UlawToPcm() if transcodes else Untouched()
+        self._speaks = PcmToUlaw() if transcodes else Untouched()
+        self._held = b""
+        self._is_cut = False
         self._marks = 0
-        self._hears = UlawToPcm() if floor.transcodes else None
-        self._early: list[bytes] = []
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
+    async def carry(self) -> None:
+        """Goes on until the caller hangs up. Raises what the model's socket raises when that ends first."""
+        try:
+            async with asyncio.TaskGroup() as ways:
+                speaking = ways.create_task(self._from_model(), name="from the model to the caller")
+                await self._from_caller()
+                speaking.cancel()
+        except* WebSocketDisconnect:
+            pass  # they hung up while something was said to them
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE:
-            transport.disconnect()
-            return
-        message = frame.get_payload_as_bytes()
-        if message.startswith(MEDIA):
-            start = message.index(b'"payload":"') + 11
-            self.hear(message[start : message.index(b'"', start)])
-        else:
-            self._take(read_object(message))
+    # ---- from the caller ----
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._transport = None
-        if self._model:
-            self._model.end()
+    async def _from_caller(self) -> None:
+        receive = self._line.receive
+        while (message := await receive())["type"] == "websocket.receive":
+            fields = read_object(message["text"])
+            if fields["event"] == "media":
+                await self.hear(from_base64(fields["media"]["payload"]))
+            elif fields["event"] == "dtmf":
+                await self.press(fields["dtmf"]["digit"])
 
-    def hear(self, payload: bytes) -> None:
-        """A frame of the caller's, in base64, for the model."""
-        if self._hears:
-            payload = b2a_base64(self._hears.feed(a2b_base64(payload)), newline=False)
-        self._tell_model(APPEND % payload)
+    async def hear(self, ulaw: bytes) -> None:
+        """A frame of the caller's, for the model."""
+        await self._tell_model(append(self._hears.feed(ulaw)))
 
-    def press(self, digit: str) -> None:
+    async def press(self, digit: str) -> None:
         """The model is told of keys when the last of them is pressed."""
         if digit == "#":
             content = [{"type": "input_text", "text": "The caller pressed keys."}]
             item = {"type": "message", "role": "user", "content": content}
-            self._tell_model(write({"type": "conversation.item.create", "item": item}).encode())
-            self._tell_model(b'{"type":"response.create"}')
+            await self._tell_model(write({"type": "conversation.item.create", "item": item}))
+            await self._tell_model(write({"type": "response.create"}))
 
-    def _take(self, message: dict[str, object]) -> None:
-        match message:
-            case {"event": "start", "start": {"callSid": str(call_sid), "streamSid": str(stream_sid)}}:
-                self._sid = stream_sid.encode()
-                self._floor.connect(self, call_sid)
-            case {"event": "dtmf", "dtmf": {"digit": str(digit)}}:
-                self.press(digit)
+    async def _tell_model(self, message: str) -> None:
+        if not self._model.post(message):
+            await self._model.send(message)
 
-    def _tell_model(self, message: bytes) -> None:
-        if self._model:
-            self._model.tell(message)
-        elif len(self._early) < MAX_EARLY:
-            self._early.append(message)
+    # ---- from the model ----
 
-    def connected(self, model: "Model") -> None:
-        """The model is there: it gets what was said meanwhile."""
-        self._model = model
-        for message in self._early:
-            model.tell(message)
-        self._early.clear()
-        if not self._transport:
-            model.end()
+    async def _from_model(self) -> None:
+        recv = self._model.recv
+        while True:
+            fields = read_object(await recv())
+            match fields["type"]:
+                case "response.output_audio.delta" if not self._is_cut:
+                    await self._say(self._held + self._speaks.feed(from_base64(fields["delta"])))
+                case "response.output_audio.done" if not self._is_cut:
+                    rest = self._held + self._speaks.flush()
+                    await self._say(rest + bytes([SILENCE]) * (-len(rest) % FRAME_BYTES))
+                case "response.created":
+                    self._is_cut = False
+                case "input_audio_buffer.speech_started":
+                    await self.cut()
 
-    def play(self, ulaw: bytes) -> None:
+    async def _say(self, ulaw: bytes) -> None:
+        whole = len(ulaw) - len(ulaw) % FRAME_BYTES
+        self._held = ulaw[whole:]
+        if whole:
+            await self.play(ulaw[:whole])
+
+    async def play(self, ulaw: bytes) -> None:
         """Whole frames for the caller, with a mark behind them."""
-        if self._transport and ulaw:
-            payload = b2a_base64(ulaw, newline=False)
-            media = b'{"event":"media","streamSid":"%b","media":{"payload":"%b"}}' % (self._sid, payload)
-            self._transport.send(WSMsgType.TEXT, media)
-            self.mark()
+        await self._line.send_text(write_media(self._stream_sid, ulaw))
+        await self.mark()
 
-    def mark(self) -> None:
+    async def mark(self) -> None:
         """Asks to be told when all that was sent is played."""
-        if self._transport:
-            self._marks += 1
-            mark = b'{"event":"mark","streamSid":"%b","mark":{"name":"m%d"}}' % (self._sid, self._marks)
-            self._transport.send(WSMsgType.TEXT, mark)
+        self._marks += 1
+        await self._line.send_text(write_mark(self._stream_sid, f"m{self._marks}"))
 
-    def clear(self) -> None:
-        if self._transport:
-            self._transport.send(WSMsgType.TEXT, b'{"event":"clear","streamSid":"%b"}' % self._sid)
-
-    def end(self) -> None:
-        if self._transport:
-            self._transport.send_close(WSCloseCode.OK)
-            self._transport.disconnect()
-
-
-class Model(WSListener):
-    """The model's side of one bridge."""
-
-    def __init__(self, line: Line, call_sid: str, *, transcodes: bool) -> None:
-        self._line = line
-        self._call_sid = call_sid
-        self._transport: WSTransport | None = None
-        self._transcodes = transcodes
-        self._speaks = PcmToUlaw() if transcodes else Untouched()
-        self._held = b""
-        self._is_cut = False
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-        kind = {"type": "audio/pcm", "rate": 24000} if self._transcodes else {"type": "audio/pcmu"}
-        audio = {"input": {"format": kind}, "output": {"format": kind}}
-        session = {"type": "realtime", "instructions": f"You answer call {self._call_sid}.", "audio": audio}
-        self.tell(write({"type": "session.update", "session": session}).encode())
-        self._line.connected(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE:
-            transport.disconnect()
-            return
-        message = frame.get_payload_as_bytes()
-        if message.startswith(AUDIO):
-            if not self._is_cut:
-                start = message.index(b'"delta":"') + 9
-                self._play(self._speaks.feed(a2b_base64(message[start : message.index(b'"', start)])))
-        elif message.startswith(b'{"type":"response.output_audio.done"'):
-            tail = self._speaks.flush()
-            if not self._is_cut:
-                self._play(tail + bytes([SILENCE]) * (-len(self._held + tail) % FRAME_BYTES))
-        elif message.startswith(b'{"type":"response.created"'):
-            self._is_cut = False
-        elif message.startswith(b'{"type":"input_audio_buffer.speech_started"'):
-            self.cut()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._transport = None
-        self._line.end()
-
-    def tell(self, message: bytes) -> None:
-        if self._transport:
-            self._transport.send(WSMsgType.TEXT, message)
-
-    def end(self) -> None:
-        if self._transport:
-            self._transport.send_close(WSCloseCode.OK)
-            self._transport.disconnect()
-
-    def cut(self) -> None:
+    async def cut(self) -> None:
         """The caller speaks: what is said to them is forgotten, here and on the line."""
         self._is_cut = True
         self._held = b""
         self._speaks.reset()
-        self._line.clear()
+        await self.clear()
 
-    def _play(self, ulaw: bytes) -> None:
-        ulaw = self._held + ulaw
-        whole = len(ulaw) - len(ulaw) % FRAME_BYTES
-        self._held = ulaw[whole:]
-        self._line.play(ulaw[:whole])
+    async def clear(self) -> None:
+        """What was sent and is not played yet is not to be."""
+        await self._line.send_text(write_clear(self._stream_sid))
 
 
 class Floor:
-    """All bridges of one process. Serves while it is entered: webhooks at a port, media streams at another."""
+    """All bridges of one process, and `app`, which makes them: webhooks and media streams at the gateway's paths."""
+
+    bridge: ClassVar[type[Bridge]] = Bridge
 
     def __init__(self, url: str, key: str, *, transcodes: bool) -> None:
-        self.transcodes = transcodes
+        """`url` is where OpenAI's interface begins."""
         self._url = socket_url(url, "/realtime", {"model": MODEL}, like="https://api.openai.com/v1")
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._ssl = ssl.create_default_context() if self._url.startswith("wss") else None
-        self._open = AsyncExitStack()
-        self._media_url = ""
-        self.port = 0
-        """Where webhooks are answered."""
+        self._transcodes = transcodes
+        self.app = Starlette(
+            routes=[Route(VOICE_PATH, self._webhook, methods=["POST"]), WebSocketRoute(MEDIA_PATH, self.media)]
+        )
 
-    async def serve(self, host: str, port: int) -> None:
-        """Opens its ports. Port 0 is any that is free."""
-        self._tasks = await self._open.enter_async_context(asyncio.TaskGroup())
-        media = await ws_create_server(self._accept, host, 0)
-        self._open.callback(media.close)
-        self._media_url = f"ws://{host}:{media.sockets[0].getsockname()[1]}/"
-        webhooks = await asyncio.start_server(self._answer, host, port)
-        self._open.callback(webhooks.close)
-        self.port = webhooks.sockets[0].getsockname()[1]
+    async def _webhook(self, request: Request) -> Response:
+        return Response(self.document(Addresses(f"http://{request.url.netloc}").media), media_type="text/xml")
 
-    async def __aenter__(self) -> Self:
-        return self
+    def document(self, media_url: str) -> str:
+        """The TwiML that answers every call."""
+        return f'<Response><Connect><Stream url="{media_url}"/></Connect></Response>'
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self._open.__aexit__(exc_type, exc, tb)
-
-    def line(self) -> Line:
-        """The caller's side of a new bridge."""
-        return Line(self)
-
-    def model(self, line: Line, call_sid: str) -> Model:
-        """The model's side of it."""
-        return Model(line, call_sid, transcodes=self.transcodes)
-
-    def document(self, call_sid: str) -> str:
-        """The TwiML that answers a webhook."""
-        stream = f'<Stream url="{self._media_url}"><Parameter name="call" value={quoteattr(call_sid)}/></Stream>'
-        return f"<Response><Connect>{stream}</Connect></Response>"
-
-    def connect(self, line: Line, call_sid: str) -> None:
-        """Opens the model's side of a line."""
-        self._tasks.create_task(self._connect(line, call_sid), name="connecting to the model")
-
-    async def _connect(self, line: Line, call_sid: str) -> None:
-        model = self.model(line, call_sid)
+    async def media(self, line: WebSocket) -> None:
+        """Answers a media stream. What the caller says before the model is there waits in the socket."""
+        await line.accept()
+        fields: dict[str, Any] = {}
+        while fields.get("event") != "start":
+            fields = read_object(await line.receive_text())
+        start = fields["start"]
+        model = await self._connect(start["callSid"])
         try:
-            await ws_connect(lambda: model, self._url, ssl_context=self._ssl, extra_headers=self._headers)
-        except OSError:
-            line.end()
-
-    def _accept(self, request: WSUpgradeRequest) -> WSListener:
-        return self.line()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Any request is answered with where the media stream is to go."""
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
-            form = parse_qs((await reader.readexactly(length)).decode())
-            body = self.document(form.get("CallSid", [""])[0]).encode()
-            about = f"content-type: text/xml\r\ncontent-length: {len(body)}\r\nconnection: close"
-            writer.write(f"HTTP/1.1 200 OK\r\n{about}\r\n\r\n".encode() + body)
-            await writer.drain()
-        except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):
-            pass  # whoever it was, it was no load
+            await self.bridge(line, model, start["streamSid"], transcodes=self._transcodes).carry()
         finally:
-            writer.close()
+            await model.close()
+
+    async def _connect(self, call_sid: str) -> CheapClient:
+        kind = {"type": "audio/pcm", "rate": 24000} if self._transcodes else {"type": "audio/pcmu"}
+        audio = {"input": {"format": kind}, "output": {"format": kind}}
+        session = {"type": "realtime", "instructions": f"You answer call {call_sid}.", "audio": audio}
+        options = RealtimeConnectOptions()
+        model = cast(CheapClient, await open_socket(self._url, self._headers, options, key_name="OPENAI_API_KEY"))
+        await model.send(write({"type": "session.update", "session": session}))
+        return model
 
 
 def main() -> None:
     settings = read_settings(os.environ)
     agent = load_configuration(settings.config_dir, os.environ).agents[AGENT]
     floor = Floor(os.environ["OPENAI_BASE_URL"], os.environ["OPENAI_API_KEY"], transcodes=agent.audio == "pcm16")
-    uvloop.run(_serve(floor, settings.host, settings.port))
-
-
-async def _serve(floor: Floor, host: str, port: int) -> None:
-    async with floor:
-        await floor.serve(host, port)
-        print(f"The floor is ready on http://{host}:{floor.port}", flush=True)
-        await asyncio.Event().wait()
+    server = uvicorn.Server(uvicorn_config(floor.app, settings.host, settings.port))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    server.run()
 
 
 if __name__ == "__main__":

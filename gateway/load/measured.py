@@ -6,7 +6,7 @@ from typing import Final, Literal
 from gateway.load.figures import Step
 
 Kind = Literal["gateway", "floor"]
-"""What stands between the carrier and the provider: the gateway, or the barest bridge of the same parts."""
+"""What stands between the carrier and the provider: the gateway, or the same parts without its session."""
 
 LIMIT_MS: Final = 20.0
 """Most that the 99th percentile of added latency may be: one frame. Beyond it a listener's buffer runs dry."""

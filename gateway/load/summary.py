@@ -43,7 +43,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Gateway divided by floor: of the calls that hold, and of CPU with the same number of calls."""
+    """Gateway divided by floor, so what our session costs: of the calls that hold, and of CPU with as many calls."""
 
     calls: float | None
     cpu: float | None
