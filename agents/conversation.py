@@ -28,6 +28,7 @@ from agents.events import (
     DigitsEntered,
     EndReason,
     Error,
+    History,
     ItemTruncate,
     ResponseCancel,
     ResponseCreate,
@@ -38,10 +39,12 @@ from agents.events import (
     SessionError,
     SpeechStarted,
     SpeechStopped,
+    TextOutputDelta,
     ToolCall,
     ToolCancelled,
     TranscriptInput,
     TranscriptInputDelta,
+    TranscriptOutputDelta,
     Usage,
 )
 from agents.floor import Floor
@@ -116,6 +119,7 @@ class Conversation:
             knows_heard=self._channel is not None,
             bytes_per_ms=config.output_format.bytes_per_ms,
             audio=HistoryAudio(config) if session.stores_audio else None,
+            is_told=partial(emitter.is_watched, History.kind),
         )
         self._speaking = Speaking(
             self._channel,
@@ -329,6 +333,10 @@ class Conversation:
         match event:
             case AudioOutputDelta():
                 await self._play(event)
+                return
+            case TranscriptOutputDelta() | TextOutputDelta():
+                tell_changed(self._emitter, self._history.take(event))
+                self._guardrails.take(event)
                 return
             case AudioOutputDone(response_id, item_id, content_index):
                 await self._speaking.end_item(SpokenItem(response_id, item_id, content_index))

@@ -1,6 +1,6 @@
 """A call as it was heard: who said what, in order, and what of the agent's words the caller heard. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from agents.events import (
@@ -40,15 +40,22 @@ class CallHistory:
     there is an `audio` to keep it. What changes an item gives the items that changed, as they are now.
 
     `knows_heard`: a line tells what was not heard, so that the rest was, and an item without audio was not. Otherwise
-    nothing counts as heard or unheard until it is told. `bytes_per_ms` is that of the model's audio.
+    nothing counts as heard or unheard until it is told. `bytes_per_ms` is that of the model's audio. `is_told` says
+    whether anybody wants to know how words grow: while nobody does, a piece of them gives nothing.
     """
 
     def __init__(
-        self, *, knows_heard: bool = True, bytes_per_ms: int = PCM.bytes_per_ms, audio: HistoryAudio | None = None
+        self,
+        *,
+        knows_heard: bool = True,
+        bytes_per_ms: int = PCM.bytes_per_ms,
+        audio: HistoryAudio | None = None,
+        is_told: Callable[[], bool] = lambda: True,
     ) -> None:
         self._knows_heard = knows_heard
         self._bytes_per_ms = bytes_per_ms
         self._sound = audio
+        self._is_told = is_told
         self._entries = HistoryOrder()
         self._unsettled: dict[str, Entry] = {}  # the agent's: said, and neither cut nor heard to their end
         self._speaking: str | None = None
@@ -88,6 +95,8 @@ class CallHistory:
 
     def take(self, event: ServerEvent) -> Items:
         """Takes what the model says. A piece of audio is counted; it changes nothing that is told, but a new item."""
+        if isinstance(event, AudioOutputDelta) and self._sounds(event.item_id, event.pcm):
+            return ()
         is_deleted = self._entries.was_deleted(getattr(event, "item_id", ""))  # its words may still be on their way
         changed = () if is_deleted else self._take(event)
         whole = self._sound.take(event) if self._sound else None
@@ -192,18 +201,24 @@ class CallHistory:
     # ---- what is said ----
 
     def _understood(self, entry: Entry, text: str) -> Items:
-        entry.words.written(text)
-        entry.status = "completed" if text.strip() else "wordless"
+        entry.understood(text)
         return self._views(entry)
 
     def _audio(self, response_id: str, item_id: str, pcm: bytes) -> Items:
         is_new = item_id not in self._entries
         entry = self._agents(item_id, response_id, is_spoken=True)
-        if item_id in self._unsettled:
-            entry.audio_bytes += len(pcm)
-            if self._sound:
-                self._sound.add(item_id, pcm)
+        self._sounds(item_id, pcm)
         return self._views(entry) if is_new else ()
+
+    def _sounds(self, item_id: str, pcm: bytes) -> bool:
+        """Counts audio of an item of the agent's. False of one that is not known to be spoken, or settled."""
+        entry = self._unsettled.get(item_id)
+        if entry is None or not entry.is_spoken:
+            return False
+        entry.audio_bytes += len(pcm)
+        if self._sound:
+            self._sound.add(item_id, pcm)
+        return True
 
     def _audio_done(self, entry: Entry) -> Items:
         if entry.item_id not in self._unsettled:
@@ -214,7 +229,7 @@ class CallHistory:
     def _wrote(self, entry: Entry, text: str) -> Items:
         entry.words.wrote(text, entry.total_ms)
         entry.hear(entry.heard_ms)
-        return self._views(entry)
+        return self._views(entry) if self._is_told() else ()
 
     def _written(self, entry: Entry, text: str) -> Items:
         if text:  # some servers leave the whole text out
@@ -223,9 +238,7 @@ class CallHistory:
         return self._go_on(entry)
 
     def _go_on(self, entry: Entry) -> Items:
-        if entry.is_said and entry.status == "in_progress":
-            entry.status = "completed"
-        entry.hear(entry.heard_ms)
+        entry.go_on()
         return self._views(entry)
 
     def _response_done(self, response_id: str, *, is_whole: bool) -> Items:
@@ -251,9 +264,7 @@ class CallHistory:
 
     def _cut(self, entry: Entry, heard_ms: int | None) -> Items:
         self._unsettled.pop(entry.item_id, None)
-        entry.hear(heard_ms)
-        is_whole = entry.has_all_audio and entry.heard_ms == entry.total_ms > 0
-        entry.status = "completed" if is_whole else "cut"
+        entry.cut(heard_ms)
         return self._views(entry)
 
     # ---- order ----

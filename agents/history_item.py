@@ -86,6 +86,23 @@ class Entry:
             self.heard_ms = self.total_ms if self.is_all(heard_ms) else max(0, heard_ms)
             self.heard_text = self.words.heard(self.heard_ms, self.total_ms, self.has_all_audio)
 
+    def understood(self, text: str) -> None:
+        """These are the words that the caller said, all of them."""
+        self.words.written(text)
+        self.status = "completed" if text.strip() else "wordless"
+
+    def go_on(self) -> None:
+        """All of its audio is there, or all of its text."""
+        if self.is_said and self.status == "in_progress":
+            self.status = "completed"
+        self.hear(self.heard_ms)
+
+    def cut(self, heard_ms: int | None) -> None:
+        """So much of it was heard, and no more will be."""
+        self.hear(heard_ms)
+        is_whole = self.has_all_audio and self.heard_ms == self.total_ms > 0
+        self.status = "completed" if is_whole else "cut"
+
     @property
     def lasting_text(self) -> str:
         """The words that the caller heard, or will have heard when all audio that came was played."""

@@ -192,11 +192,12 @@ class LastingConnection:
     def _note(self, leg: Leg, event: ServerEvent) -> None:
         self._silent_since = self._now()
         self._unfinished.came(event)
-        if isinstance(event, AudioOutputDelta | TextOutputDelta):
-            self._succession.has_sounded = True
-            self._prove(leg)
-        elif isinstance(event, SpeechStarted | ResponseCreated):
-            self._is_heard_again = False
+        match event:
+            case AudioOutputDelta() | TextOutputDelta():
+                self._succession.has_sounded = True
+                self._prove(leg)
+            case SpeechStarted() | ResponseCreated():
+                self._is_heard_again = False
         self._audio.is_turn_open = self._unfinished.is_turn_open or self._is_heard_again
 
     def _prove(self, leg: Leg) -> None:

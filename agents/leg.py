@@ -129,7 +129,9 @@ class Leg:
     async def ready(self) -> None:
         """Waits until the model is ready. Raises ProviderError when it never is."""
         while not self._is_ready:
-            self._early.append(await self._next())
+            event = await self._first()
+            self._note(event)
+            self._early.append(event)
 
     def leave(self) -> None:
         """Ends the connection soon."""
@@ -166,13 +168,7 @@ class Leg:
         """The next event. Raises StopAsyncIteration at the end, ProviderError when the model's side fails."""
         if self._early:
             return self._early.popleft()
-        return await self._next()
-
-    async def _next(self) -> ServerEvent:
-        if self._is_ready:
-            event = await anext(self._events)
-        else:
-            event = await self._first()
+        event = await (anext(self._events) if self._is_ready else self._first())
         self._note(event)
         return event
 

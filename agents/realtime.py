@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from agents.errors import ConfigError
 from agents.events import ChannelEvent, ClientEvent, EndReason, Heard, ServerEvent
@@ -385,9 +385,11 @@ class RealtimeTransport(Protocol):
 # ---- the line's side ----
 
 
-@dataclass(frozen=True, slots=True)
-class SpokenItem:
-    """The name of one piece of the agent's speech: which response, which item of it, which content part."""
+class SpokenItem(NamedTuple):
+    """The name of one piece of the agent's speech: which response, which item of it, which content part.
+
+    A tuple, since it is made, compared and looked up with every piece of audio.
+    """
 
     response_id: str
     item_id: str

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,6 +17,7 @@ from agents.leg import Leg
 from agents.realtime import Past, PastMessage, RealtimeConnection, RealtimeModel, SessionConfig, past_id
 from agents.taken_over import TakenOver
 from agents.unfinished import Unfinished
+from agents.waiting import Patience
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class SwitchedConnection:
         self._sending = asyncio.Lock()
         self._handoffs: set[str] = set()
         self._taken_over: TakenOver | None = None
-        self._reading: asyncio.Timeout | None = None
+        self._reading = Patience()
         self._switching: asyncio.Event | None = None
         self._not_sent: ProviderError | None = None
         self._tasks = asyncio.TaskGroup()
@@ -113,16 +115,12 @@ class SwitchedConnection:
 
     async def _read(self, leg: Leg) -> ServerEvent:
         """Its next event, as `Leg.next` gives it. Raises TimeoutError when there is something else to look at."""
-        try:
-            async with asyncio.timeout(None) as self._reading:
-                return await leg.next()
-        finally:
-            self._reading = None
+        with self._reading.until(inf):
+            return await leg.next()
 
     def _look_up(self) -> None:
         """Lets whoever waits for the model's next event look whether it is still the one to wait for."""
-        if self._reading and not self._reading.expired():
-            self._reading.reschedule(asyncio.get_running_loop().time())
+        self._reading.reschedule(self._reading.now())
 
     def _mind_turn(self) -> None:
         """What is kept is the turn that waits for its answer, or what came since the last one had it."""

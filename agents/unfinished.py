@@ -21,10 +21,12 @@ from agents.events import (
     SessionError,
     SpeechStarted,
     SpeechStopped,
+    TextOutputDelta,
     ToolCall,
     ToolCancelled,
     ToolResult,
     TranscriptInput,
+    TranscriptOutputDelta,
 )
 from agents.realtime import Past, PastToolCall, SessionConfig, TurnDetection, past_id
 
@@ -166,6 +168,8 @@ class Unfinished:
                 self._latest_item = item_id
                 if self._reply and self._reply.response_id == response_id:
                     self._reply.has_sounded = True
+            case TranscriptOutputDelta() | TextOutputDelta():
+                pass  # often, and it leaves nothing undone
             case ResponseCreated(response_id):
                 turn = None if self._voice else self._turn
                 self._reply = _Reply(response_id, self._requested, turn)

@@ -102,10 +102,12 @@ class PlayQueue:
 
     def stretch(self, item: SpokenItem) -> Stretch:
         """Where audio of this item goes now: it has not ended, whatever was said before."""
-        if not self.stretches or self.stretches[-1].item != item:
-            self.stretches.append(Stretch(item, self.sent_ms, self.sent_ms))
-        self.stretches[-1].has_ended = False
-        return self.stretches[-1]
+        last = self.stretches[-1] if self.stretches else None
+        if last is None or last.item != item:
+            last = Stretch(item, self.sent_ms, self.sent_ms)
+            self.stretches.append(last)
+        last.has_ended = False
+        return last
 
     def take_heard(self) -> Heard | None:
         """Takes the oldest item out when it has ended and the mark behind it was reached. None when it was not.
@@ -132,14 +134,26 @@ class PlayQueue:
 
     def _start(self, run: Run) -> Span:
         """No run begins earlier than the one before it, and marks tell of the first."""
+        if run is self.runs[0]:
+            return run.start
         return Span(max(run.start.earliest, self.runs[0].start.earliest), run.start.latest)
 
     def _run_index(self, position_ms: float) -> int:
+        if len(self.runs) == 1:
+            return 0
         return max(0, bisect_left(self.runs, position_ms, key=lambda run: run.from_ms) - 1)
 
     def sent(self, item: SpokenItem, ms: float, arrives_at: float) -> None:
         """Audio that arrives then, at the earliest: it cannot be played before."""
         earliest = arrives_at - self.sent_ms / 1000
+        if earliest > self.runs[-1].start.earliest:  # it may not come while the rest still plays
+            self._arrived(earliest)
+        stretch = self.stretch(item)
+        self.sent_ms += ms
+        stretch.end_ms = self.sent_ms
+
+    def _arrived(self, earliest: float) -> None:
+        """Position 0 cannot have been played before this: the last run is later than was thought, or another begins."""
         if earliest <= begun(self.last_start):
             self.runs[-1].narrow(earliest, inf)
         elif self.sent_ms:
@@ -148,18 +162,15 @@ class PlayQueue:
                 del self.runs[0]
         else:
             self.runs = [Run(0.0, Span(earliest, inf))]
-        stretch = self.stretch(item)
-        self.sent_ms += ms
-        stretch.end_ms = self.sent_ms
 
     def reached(self, position_ms: float, when: Span) -> None:
         """A mark was reached: it tells of its own run, and that those after it began no earlier."""
         self.played_ms = max(self.played_ms, position_ms)
         if position_ms <= self.runs[0].from_ms:
             return  # of a run that nothing is known of any more
-        reached = self._run_index(position_ms)
-        self.runs[reached].start = self._start(self.runs[reached])
-        del self.runs[:reached]
+        if reached := self._run_index(position_ms):
+            self.runs[reached].start = self._start(self.runs[reached])
+            del self.runs[:reached]
         self.runs[0].narrow(when.earliest - position_ms / 1000, when.latest - position_ms / 1000)
 
     def begins_at(self, item: SpokenItem) -> float | None:

@@ -30,6 +30,7 @@ AFTER_STREAM_S: Final = 2.0
 """How long the port stays open once the last call is over: Twilio sees its stream end and asks what is next. Who finds
 nobody there tells the caller of an application error."""
 
+
 class Server(uvicorn.Server):
     """A first signal stops new calls and waits, at most `drain_s`, for the live ones; a second one does not wait.
 

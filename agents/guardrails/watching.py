@@ -92,11 +92,11 @@ class Guardrails:
     def take(self, event: ServerEvent) -> None:
         """Takes what the model says, as it comes. Returns at once: what is to be done about it is done beside."""
         match event:
+            case TranscriptOutputDelta(response_id, item_id, text) | TextOutputDelta(response_id, item_id, text):
+                self._grew(self._reply(response_id), item_id, text)
             case ResponseCreated(response_id):
                 self._reply(response_id)
                 self._has_begun = True
-            case TranscriptOutputDelta(response_id, item_id, text) | TextOutputDelta(response_id, item_id, text):
-                self._grew(self._reply(response_id), item_id, text)
             case TranscriptOutput(response_id, item_id, text) | TextOutput(response_id, item_id, text):
                 self._ended(self._reply(response_id), item_id, text)
             case ResponseDone(response_id) if reply := self._replies.get(response_id):

@@ -233,7 +233,8 @@ class SocketConnection:
         """The next message, or None when the codec's wait is over. Meanwhile the connection is kept alive."""
         clock = self._patience.now
         self._sent_at = self._sent_at or clock()
-        self._mind_wait()
+        if self._codec.wait is not self._wait:
+            self._mind_wait()
         while True:
             try:
                 with self._patience.until(self._due_at()):
@@ -251,11 +252,9 @@ class SocketConnection:
                 return None
 
     def _mind_wait(self) -> None:
-        """Begins the codec's wait when it is a new one."""
-        wait = self._codec.wait
-        if wait is not self._wait:
-            self._wait = wait
-            self._wait_ends_at = inf if wait is None else self._patience.now() + wait.after_s
+        """Begins the codec's new wait."""
+        self._wait = wait = self._codec.wait
+        self._wait_ends_at = inf if wait is None else self._patience.now() + wait.after_s
 
     def _due_at(self) -> float:
         """When something is to be done though no message came; infinity when nothing is."""

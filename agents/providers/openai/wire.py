@@ -5,7 +5,7 @@ A tool call is passed on when its item is done and complete, not when its argume
 response is cut off in their middle.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import uuid4
@@ -32,13 +32,14 @@ from agents.events import (
     SessionUpdate,
     ToolResult,
     TranscriptInputDelta,
+    TranscriptOutputDelta,
 )
 from agents.providers.openai.asking import append, message_of, past_messages
 from agents.providers.openai.dialect import Dialect
 from agents.providers.openai.dialects import OPENAI
 from agents.providers.openai.errors import is_final, loss_after
 from agents.providers.openai.gaps import Gaps
-from agents.providers.openai.meaning import MEANINGFUL, OLD_NAMES, Events, meaning
+from agents.providers.openai.meaning import MEANINGFUL, OLD_NAMES, Events, end_in, meaning
 from agents.providers.openai.session import wire_format
 from agents.providers.socket import Codec, WireError
 from agents.providers.wire_audio import WireAudio
@@ -175,33 +176,39 @@ class OpenAICodec(Codec):
 
     def decode(self, message: str | bytes) -> tuple[ServerEvent, ...]:
         fields = read_object(message)
-        kind = fields.get("type")
-        if not isinstance(kind, str):
+        said = fields.get("type")
+        if not isinstance(said, str):
             raise WireError("expected a JSON object with a type")
-        return tuple(self._events(kind, fields))
-
-    def _events(self, said: str, fields: JsonObject) -> Iterator[ServerEvent]:
         kind = OLD_NAMES.get(said, said)
         if kind != said:
             fields["type"] = kind
+        events = self._events(kind, fields)
+        if len(events) == 1:
+            return self._heed(events[0])
+        return tuple(heeded for event in events for heeded in self._heed(event))
+
+    def _events(self, kind: str, fields: JsonObject) -> Events:
+        """What the message says, and what is owed before and after it."""
         after: Events = ()
         whole: JsonObject | None = fields
         try:
-            self._begin(kind, fields)
+            if not self._has_begun:
+                self._begin(kind, fields)
             if self._gaps is not None and (kind in MEANINGFUL or kind == _REWRITTEN):
                 before, whole, after = self._gaps.mend(kind, fields)
                 self._owed += before
             said_now = self._meaning(kind, whole) if whole else ()
         except WireError:
-            self._owed += (*_end_in(kind, whole), *after)
+            self._owed += (*end_in(kind, whole), *after)
             raise
+        if not (self._owed or after):
+            return said_now
         owed, self._owed = self._owed, ()
-        for event in (*owed, *said_now, *after):
-            yield from self._heed(event)
+        return (*owed, *said_now, *after)
 
     def _begin(self, kind: str, fields: Message) -> None:
         """The session is there with the first message that says so, whichever it is."""
-        if not self._has_begun and kind in self._dialect.ready and kind != "session.created":
+        if kind in self._dialect.ready and kind != "session.created":
             known = optional_text(optional_object(fields, kind.partition(".")[0]), "id")
             self._owed += (SessionCreated(known or f"session-{self._unique}"),)
 
@@ -210,8 +217,9 @@ class OpenAICodec(Codec):
             events = meaning(kind, fields)
             if kind == "session.updated":
                 self._learn_rates(fields["session"])
-            is_error = kind == "error"
-            return tuple(self._attributed(e) if is_error and isinstance(e, SessionError) else e for e in events)
+            elif kind == "error":
+                events = tuple(self._attributed(e) if isinstance(e, SessionError) else e for e in events)
+            return events
         if kind == _REWRITTEN:
             return self._written_so_far(optional_text(fields, "item_id") or "", optional_text(fields, "transcript"))
         return () if kind in ROUTINE or kind in self._dialect.ignored else (RawEvent(kind, fields),)
@@ -237,19 +245,19 @@ class OpenAICodec(Codec):
             case {"output": {"format": {"type": "audio/pcm", "rate": int(rate)}}} if _is_rate(rate):
                 self._take_formats(spoken=AudioFormat(sample_rate=rate))
 
-    def _heed(self, event: ServerEvent) -> Iterator[ServerEvent]:
+    def _heed(self, event: ServerEvent) -> Events:
         """The event as the session is to have it, and what belongs before it."""
         match event:
+            case AudioOutputDelta() | TranscriptOutputDelta() if self._speaks is None:
+                pass
             case AudioOutputDelta(pcm=pcm) if self._speaks:
                 ours = self._speaks.feed(pcm)
-                if ours:
-                    yield replace(event, pcm=ours)
-                return
+                return (replace(event, pcm=ours),) if ours else ()
             case AudioOutputDone(response_id, item_id, index) if self._speaks and (tail := self._speaks.flush()):
-                yield AudioOutputDelta(response_id, item_id, index, tail)
+                return (AudioOutputDelta(response_id, item_id, index, tail), event)
             case SessionCreated():
                 if self._has_begun:
-                    return
+                    return ()
                 self._has_begun, self._final = True, None
             case ResponseCreated():
                 self._asked = None
@@ -269,7 +277,7 @@ class OpenAICodec(Codec):
             case SessionError():
                 if is_final(event) or not self._has_begun:
                     self._final = event
-        yield event
+        return (event,)
 
     def _attributed(self, error: SessionError) -> SessionError:
         """An error that names nothing is about what was asked for last, with servers that answer so loosely."""
@@ -283,15 +291,6 @@ class OpenAICodec(Codec):
 
     def loss(self, code: int | None, reason: str) -> ProviderError | None:
         return loss_after(self._final, code, reason)
-
-
-def _end_in(kind: str, fields: Message | None) -> Events:
-    """The end of a response that a message tells which makes no sense otherwise: a response must not go on forever."""
-    match fields:
-        case {"response": {"id": str(response_id)}} if kind == "response.done":
-            return (ResponseDone(response_id, "failed", reason="malformed"),)
-        case _:
-            return ()
 
 
 def _is_rate(rate: int) -> bool:
