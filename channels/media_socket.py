@@ -34,6 +34,7 @@ class MediaSocket:
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self._patience = Patience()
+        self._room = Patience()  # of sends, which wait one at a time: the line sees to it
         self._bad_messages = 0
 
     async def receive(self, timeout_s: float) -> FromTwilio | None:
@@ -56,7 +57,7 @@ class MediaSocket:
     async def send(self, text: str) -> None:
         """Sends a message; does nothing once the socket is closed. Raises ChannelError when it stays full."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            with self._room.at_most(SEND_TIMEOUT_S):
                 await self._websocket.send_text(text)
         except TimeoutError:
             raise ChannelError(f"the line took no audio for {SEND_TIMEOUT_S:g} s") from None

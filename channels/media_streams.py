@@ -114,7 +114,7 @@ def write_media(stream_sid: str, ulaw: bytes) -> str:
 
 
 def write_mark(stream_sid: str, name: str) -> str:
-    return write({"event": "mark", "streamSid": stream_sid, "mark": {"name": name}})
+    return f'{{"event":"mark","streamSid":"{stream_sid}","mark":{{"name":"{name}"}}}}'
 
 
 def write_clear(stream_sid: str) -> str:

@@ -127,6 +127,27 @@ def test_what_the_agent_says_grows_until_it_is_whole() -> None:
     assert last == (HistoryItem("a1", "assistant", "We are open.", "completed", total_ms=300),)
 
 
+def test_words_that_nobody_is_told_of_are_kept_and_told_with_the_next_when_somebody_is() -> None:
+    is_told = False
+    call = CallHistory(is_told=lambda: is_told)
+    untold = call.take(TranscriptOutputDelta("r1", "a1", "We are "))
+    is_told = True
+
+    told = call.take(TranscriptOutputDelta("r1", "a1", "open."))
+
+    assert untold == ()
+    assert [item.text for item in told] == ["We are open."]
+
+
+def test_that_nobody_is_told_of_growing_words_hides_no_other_change() -> None:
+    call = CallHistory(is_told=lambda: False)
+
+    told = [[item.status for item in call.take(event)] for event in speech(HOURS, 200)]
+
+    assert told == [[], [], [], [], ["in_progress"], ["completed"], []]
+    assert [item.text for item in call.items] == [HOURS]
+
+
 def test_audio_before_any_text_makes_the_item() -> None:
     call = CallHistory()
 
