@@ -22,9 +22,8 @@ def test_a_wait_for_an_event_says_whether_it_was_set_in_time() -> None:
 
 def test_a_block_that_lasts_too_long_ends_with_a_timeout_at_its_time() -> None:
     async def test() -> None:
-        with pytest.raises(TimeoutError):
-            with Patience().at_most(3):
-                await asyncio.Event().wait()
+        with pytest.raises(TimeoutError), Patience().at_most(3):
+            await asyncio.Event().wait()
 
         assert loop_time() == START_S + 3
 
@@ -48,9 +47,8 @@ def test_a_later_block_ends_at_its_own_time_and_not_at_that_of_an_earlier_one() 
         patience = Patience()
         with patience.at_most(3):
             await asyncio.sleep(2)
-        with pytest.raises(TimeoutError):
-            with patience.at_most(3):
-                await asyncio.Event().wait()
+        with pytest.raises(TimeoutError), patience.at_most(3):
+            await asyncio.Event().wait()
 
         assert loop_time() == START_S + 5
 
@@ -62,9 +60,8 @@ def test_a_shorter_wait_ends_at_its_own_time_when_a_longer_one_was_before_it() -
         patience = Patience()
         with patience.at_most(10):
             await asyncio.sleep(1)
-        with pytest.raises(TimeoutError):
-            with patience.at_most(2):
-                await asyncio.Event().wait()
+        with pytest.raises(TimeoutError), patience.at_most(2):
+            await asyncio.Event().wait()
 
         assert loop_time() == START_S + 3
 
@@ -74,10 +71,9 @@ def test_a_shorter_wait_ends_at_its_own_time_when_a_longer_one_was_before_it() -
 def test_a_block_can_be_given_an_earlier_or_a_later_end_while_it_waits() -> None:
     async def ended_at(due_at: float) -> float:
         patience = Patience()
-        with pytest.raises(TimeoutError):
-            with patience.until(START_S + 5):
-                asyncio.get_running_loop().call_later(1, patience.reschedule, due_at)
-                await asyncio.Event().wait()
+        with pytest.raises(TimeoutError), patience.until(START_S + 5):
+            asyncio.get_running_loop().call_later(1, patience.reschedule, due_at)
+            await asyncio.Event().wait()
         return loop_time()
 
     assert run_virtual(ended_at(START_S + 2)) == START_S + 2
@@ -117,8 +113,7 @@ def test_who_is_cancelled_at_the_very_moment_of_the_timeout_is_cancelled() -> No
 
 def test_an_error_inside_the_block_comes_out_as_it_is() -> None:
     async def test() -> None:
-        with pytest.raises(ValueError, match="mine"):
-            with Patience().at_most(3):
-                raise ValueError("mine")
+        with pytest.raises(ValueError, match="mine"), Patience().at_most(3):
+            raise ValueError("mine")
 
     run_virtual(test())
