@@ -137,7 +137,8 @@ class Codec(ABC):
 class Socket(Protocol):
     """What a `WebSocketFactory` gives: websockets' client, or something like it.
 
-    After its end, and in a `recv` that waits while `close` is called, it raises websockets' ConnectionClosed.
+    After its end, and in a `recv` that waits while `close` is called, it raises websockets' ConnectionClosed. One with
+    a method `post(message) -> bool` is given messages by that, which does not wait, for as long as it takes them.
     """
 
     async def send(self, message: str | bytes) -> None: ...
