@@ -6,9 +6,13 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Opcode, apply_mask  # type: ignore[attr-defined]  # the one in C where there is one
 from websockets.protocol import State
+from websockets.version import version
 
 _MASKS_BYTES: Final = 4096
 """Random bytes for masks that are asked for at once: each request is a call into the kernel."""
+
+_IN_PIECES: Final = "send_in_progress" if int(version.partition(".")[0]) >= 16 else "fragmented_send_waiter"
+"""Where the library keeps that a message is being sent in pieces."""
 
 _FINAL: Final = 0x80
 _MASKED: Final = 0x80
@@ -50,7 +54,8 @@ class CheapClient(ClientConnection):
 
     def post(self, message: str | bytes) -> bool:
         """Sends a whole message without waiting. False when that is not possible now: `send` says why, or waits."""
-        if self.protocol.state is not State.OPEN or self.send_in_progress is not None or self.paused:
+        in_pieces = getattr(self, _IN_PIECES)  # another message, of which more is to come
+        if self.protocol.state is not State.OPEN or in_pieces is not None or self.paused:
             return False
         self.transport.write(masked_frame(message, _masks.next()))
         return True
