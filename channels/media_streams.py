@@ -122,8 +122,7 @@ def write_clear(stream_sid: str) -> str:
 
 
 def _media(media: object) -> Media:
-    payload = media.get("payload") if isinstance(media, dict) else None
-    if not (isinstance(media, dict) and isinstance(payload, str)):
+    if not isinstance(media, dict) or not isinstance(payload := media.get("payload"), str):
         raise WireError("media message without its fields")
     track = "inbound" if media.get("track", "inbound") == "inbound" else "other"
     return Media(audio(payload), _milliseconds(media.get("timestamp")), track)
